@@ -1,0 +1,46 @@
+# Two commands are enough: `make demo` and `make test`. Each sets up what it needs.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench notebooks lock setup browser clean
+.DELETE_ON_ERROR:
+
+VENV  := .venv
+PY    := $(VENV)/bin/python
+STAMP := $(VENV)/.ready
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(STAMP) ## One signal function from tape to backtest, report and paper session
+	@$(PY) -m research demo
+
+test: $(STAMP) ## Run all tests
+	@$(PY) -m pytest $(ARGS)
+
+check: $(STAMP) ## Lint, formatting, types and the direction of imports
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(VENV)/bin/lint-imports
+
+bench: $(STAMP) ## Measure against the budgets; a table and a JSON file
+	@$(PY) tests/benchmarks/run.py $(ARGS)
+
+notebooks: $(STAMP) ## Execute every notebook; fail on the first error
+	@$(PY) tests/notebooks/run.py $(ARGS)
+
+lock: $(STAMP) ## Write requirements/*.txt anew from pyproject.toml
+	@$(PY) requirements/lock.py $(ARGS)
+
+clean: ## Remove the environment and every cache; keep stored data and reports
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup: $(STAMP)
+
+browser: ## Install the browser that the report tests use (Debian, as root)
+	@command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium)
+
+# The stamp is as old as the environment: a new lock makes a new environment.
+$(STAMP): requirements/all.txt requirements/uv.txt requirements/setup.sh
+	@VENV=$(VENV) sh requirements/setup.sh
+	@touch $@

@@ -1,0 +1,1 @@
+"""What would have happened: engine, metrics, HTML report."""

@@ -1,0 +1,1 @@
+"""What the market said: fetch, record, store, check, book, bars."""

@@ -1,0 +1,1 @@
+"""What is happening: one account, one process; feeds, orders, risk, journal, brokers, fleet."""
