@@ -7,6 +7,12 @@ VENV  := .venv
 PY    := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
 
+# One version of a package for every system and Python; the files name no address, only what was hashed.
+# A private index or local wheels set up on this machine stay out: --no-config and no UV_* index variable.
+COMPILE := env -u UV_INDEX -u UV_INDEX_URL -u UV_DEFAULT_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS \
+    $(VENV)/bin/uv pip compile --quiet --no-config --universal --fork-strategy fewest --python-version 3.11 \
+    --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -28,8 +34,10 @@ bench: $(STAMP) ## Measure against the budgets; a table and a JSON file
 notebooks: $(STAMP) ## Execute every notebook; fail on the first error
 	@$(PY) tests/notebooks/run.py $(ARGS)
 
-lock: $(STAMP) ## Write requirements/*.txt anew from pyproject.toml
-	@$(PY) requirements/lock.py $(ARGS)
+lock: $(STAMP) ## Bring requirements/*.txt in step with pyproject.toml (ARGS=--upgrade for new versions)
+	@$(COMPILE) --all-extras -o requirements/all.txt $(ARGS) pyproject.toml
+	@$(COMPILE) -c requirements/all.txt -o requirements/live.txt pyproject.toml
+	@echo uv | $(COMPILE) -c requirements/all.txt -o requirements/uv.txt -
 
 clean: ## Remove the environment and every cache; keep stored data and reports
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
