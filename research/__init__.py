@@ -1,1 +1,4 @@
-"""Questions across many runs: sweeps, walk-forward, overfit statistics, trial ledger, reconciliation, LLM notes."""
+"""Questions across many runs.
+
+Sweeps, walk-forward, overfit statistics, trial ledger, reconciliation, LLM notes.
+"""
