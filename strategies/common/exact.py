@@ -1,0 +1,83 @@
+"""Error-free transformations: sums that forget nothing, from + and - alone.
+
+A running sum in plain floats remembers its past roundings, so the same window gives other bits after another
+start. Here a sum is a pair (hi, lo) whose exact total is the exact sum of the values, and every addition proves
+that it lost nothing (its residue is zero). Where a value does not fit the pair, the caller sums the window afresh.
+
+Sources: Knuth, TAOCP vol. 2, 4.2.2 (two_sum); Dekker (1971), Numerische Mathematik 18 (split, product);
+Shewchuk (1997), Discrete & Computational Geometry 18 (expansions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def two_sum(a: float, b: float) -> tuple[float, float]:
+    """(s, e): s = a + b rounded, e its exact error; s + e = a + b."""
+    s = a + b
+    bb = s - a
+    return s, (a - (s - bb)) + (b - bb)
+
+
+def square(x: float) -> tuple[float, float]:
+    """(p, e): p = x * x rounded, e its exact error, for 1e-140 < |x| < 1e140."""
+    p = x * x
+    t = 134217729.0 * x
+    high = t - (t - x)
+    low = x - high
+    return p, ((high * high - p) + 2.0 * high * low) + low * low
+
+
+def coarse(e: float, p: float) -> float:
+    """`e` kept to 2**-90 of `p`: few enough bits that sums of squares stay exact in a pair.
+
+    A function of the value alone, so it cannot depend on where a window starts.
+    """
+    big = p * 3.637978807091713e-12
+    return (e + big) - big
+
+
+def exact_total(values: Sequence[float], first: int, last: int) -> tuple[float, float, bool]:
+    """(hi, lo, whole) of values[first:last]: hi is the correctly rounded sum, lo the rounded rest.
+
+    whole: hi + lo is the sum exactly. NaN or infinity among the values: (nan, nan, False). O(n) for ordinary values.
+    """
+    parts = [0.0]
+    used = 0
+    for i in range(first, last):
+        x = values[i]
+        if x - x != 0.0:
+            return x - x, x - x, False
+        kept = 0
+        for q in range(used):
+            x, e = two_sum(x, parts[q])
+            if e != 0.0:
+                parts[kept] = e
+                kept += 1
+        if kept < len(parts):
+            parts[kept] = x
+        else:
+            parts.append(x)
+        used = kept + 1
+    hi = 0.0
+    lo = 0.0
+    q = used
+    while q > 0 and lo == 0.0:
+        q -= 1
+        hi, lo = two_sum(hi, parts[q])
+    if q > 0 and lo != 0.0 and ((lo < 0.0) == (parts[q - 1] < 0.0)):
+        nudge = hi + 2.0 * lo
+        if nudge - hi == 2.0 * lo:
+            lo = hi - nudge + lo
+            hi = nudge
+    rest = lo
+    whole = True
+    while q > 0:
+        q -= 1
+        rest, e = two_sum(rest, parts[q])
+        if e != 0.0:
+            whole = False
+    if hi - hi != 0.0:
+        return hi, hi - hi, False
+    return hi, rest, whole
