@@ -60,8 +60,12 @@ fi
 
 if [ -n "$uv" ]; then
     say "setup: $lock with $uv"
-    "$uv" pip sync --quiet --no-config --require-hashes --python "$venv/bin/python" "$lock"
-else
+    "$uv" pip sync --quiet --no-config --require-hashes --python "$venv/bin/python" "$lock" || {
+        say "setup: uv did not get through; plain pip takes over"
+        uv=
+    }
+fi
+if [ -z "$uv" ]; then
     say "setup: $lock with pip"
     pip install --require-hashes -r "$lock"
 fi
