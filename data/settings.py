@@ -132,9 +132,7 @@ class _Layer(NamedTuple):
     values: Mapping[str, str]
 
 
-def load_settings(
-    root: Path | None = None, environ: Mapping[str, str] | None = None, **explicit: Any
-) -> Settings:
+def load_settings(root: Path | None = None, environ: Mapping[str, str] | None = None, **explicit: Any) -> Settings:
     """The settings in force, each from the first place that gives it.
 
     Args:

@@ -40,9 +40,7 @@ def satisfied(wanted: list[str], locked: dict[str, list[Requirement]]) -> list[s
     missing = []
     for text in wanted:
         requirement = Requirement(text)
-        versions = [
-            next(iter(pin.specifier)).version for pin in locked.get(canonicalize_name(requirement.name), [])
-        ]
+        versions = [next(iter(pin.specifier)).version for pin in locked.get(canonicalize_name(requirement.name), [])]
         if not versions or not all(requirement.specifier.contains(version) for version in versions):
             missing.append(f"{text} (locked: {versions or 'not at all'})")
     return missing

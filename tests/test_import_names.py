@@ -46,9 +46,7 @@ def test_every_room_is_ours_from_a_foreign_folder(tmp_path):
 
 @pytest.mark.usefixtures("on_path")
 def test_every_room_is_ours_from_the_notebooks_folder():
-    assert (
-        strangers(CHECKOUT / "notebooks" if (CHECKOUT / "notebooks").is_dir() else CHECKOUT / "tests") == {}
-    )
+    assert strangers(CHECKOUT / "notebooks" if (CHECKOUT / "notebooks").is_dir() else CHECKOUT / "tests") == {}
 
 
 def test_every_room_is_ours_from_the_checkout():

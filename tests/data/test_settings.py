@@ -218,8 +218,6 @@ def test_loading_settings_costs_no_library():
     heavy = "{'pydantic', 'pydantic_settings', 'numpy', 'dotenv'} & set(sys.modules)"
     code = f"import sys; from data.settings import load_settings; load_settings(environ={{}}); print({heavy})"
     checkout = Path(__file__).resolve().parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=checkout, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=checkout, capture_output=True, text=True, check=True)
     shown = done.stdout.strip()
     assert shown == "set()" or ((checkout / ".env").exists() and shown == "{'dotenv'}")
