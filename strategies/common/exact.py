@@ -81,3 +81,16 @@ def exact_total(values: Sequence[float], first: int, last: int) -> tuple[float, 
     if hi - hi != 0.0:
         return hi, hi - hi, False
     return hi, rest, whole
+
+
+def slide_pair(hi: float, lo: float, new: float, old: float) -> tuple[float, float, bool]:
+    """(hi, lo, exact): the pair's total plus `new` less `old`, and whether that lost nothing."""
+    d = new - old
+    b = d - new
+    e = (new - (d - b)) - (old + b)
+    t = hi + d
+    b = t - hi
+    f = (hi - (t - b)) + (d - b)
+    g = e + f
+    m = lo + g
+    return t, m, g - e == f and g - f == e and m - lo == g and m - g == lo
