@@ -25,7 +25,7 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 MASK = "********"
 
 # Names with our prefix that steer the set-up and the tests, not the program.
-OTHER_NAMES = frozenset({"ONETAPE_INSTALLER"})
+OTHER_NAMES = frozenset({"ONETAPE_INSTALLER", "ONETAPE_SHARED"})
 
 
 class Secret:
