@@ -44,7 +44,8 @@ def python() -> Callable[..., subprocess.CompletedProcess[str]]:
         environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
         return subprocess.run(
             [sys.executable, *arguments],
-            **{"cwd": CHECKOUT, "env": environment, "capture_output": True, "text": True, "check": False} | options,
+            check=False,
+            **{"cwd": CHECKOUT, "env": environment, "capture_output": True, "text": True} | options,
         )
 
     return run
