@@ -179,12 +179,13 @@ def _rows(symbols: list[str], batch: Any, present: bool) -> Iterator[Row]:
         matrix = np.stack([batch.column(f"{symbol}:{name}").to_numpy() for symbol in symbols], axis=1)
         return matrix.tolist()  # type: ignore[no-any-return]  # NumPy does not say what is inside
 
-    times = [batch.column(name).to_pylist() for name in TIMES]
-    prices = [lists(name) for name in PRICES]
+    ts, session, since_open, to_close = (batch.column(name).to_pylist() for name in TIMES)
+    open_, high, low, close, volume = (lists(name) for name in PRICES)
     features = [lists(name) for name in FEATURES] if present else []
     for t in range(batch.num_rows):
         book = [column[t] for column in features] if present else None
-        yield Row(*[column[t] for column in (*times, *prices)], book)
+        times = (ts[t], session[t], since_open[t], to_close[t])
+        yield Row(*times, open_[t], high[t], low[t], close[t], volume[t], book)
 
 
 def _add(digest: Any, name: str, column: Any) -> None:
