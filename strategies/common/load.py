@@ -215,7 +215,7 @@ def _strategy(module: ModuleType, path: Path) -> Strategy:
 def _signature(function: Callable[..., Any], name: str) -> tuple[list[str], tuple[Parameter, ...]]:
     signature = inspect.signature(function)
     hints = get_type_hints(function, include_extras=True)
-    inputs = [p.name for p in signature.parameters.values() if p.kind is not p.KEYWORD_ONLY]
+    inputs = [p.name for p in signature.parameters.values() if p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD)]
     if inputs not in (["bars"], ["bars", "book"]):
         raise StrategyError(
             f"{name}.signals{signature}: expected signals(bars, *, ...) or signals(bars, book, *, ...), "
