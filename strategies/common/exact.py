@@ -20,24 +20,6 @@ def two_sum(a: float, b: float) -> tuple[float, float]:
     return s, (a - (s - bb)) + (b - bb)
 
 
-def square(x: float) -> tuple[float, float]:
-    """(p, e): p = x * x rounded, e its exact error, for 1e-140 < |x| < 1e140."""
-    p = x * x
-    t = 134217729.0 * x
-    high = t - (t - x)
-    low = x - high
-    return p, ((high * high - p) + 2.0 * high * low) + low * low
-
-
-def coarse(e: float, p: float) -> float:
-    """`e` kept to 2**-90 of `p`: few enough bits that sums of squares stay exact in a pair.
-
-    A function of the value alone, so it cannot depend on where a window starts.
-    """
-    big = p * 3.637978807091713e-12
-    return (e + big) - big
-
-
 def exact_total(values: Sequence[float], first: int, last: int) -> tuple[float, float, bool]:
     """(hi, lo, whole) of values[first:last]: hi is the correctly rounded sum, lo the rounded rest.
 
@@ -83,8 +65,20 @@ def exact_total(values: Sequence[float], first: int, last: int) -> tuple[float, 
     return hi, rest, whole
 
 
+def add_pair(hi: float, lo: float, x: float) -> tuple[float, float, bool]:
+    """(hi, lo, exact): the pair's total plus x, and whether that lost nothing."""
+    t = hi + x
+    b = t - hi
+    e = (hi - (t - b)) + (x - b)
+    m = lo + e
+    return t, m, m - lo == e and m - e == lo
+
+
 def slide_pair(hi: float, lo: float, new: float, old: float) -> tuple[float, float, bool]:
-    """(hi, lo, exact): the pair's total plus `new` less `old`, and whether that lost nothing."""
+    """(hi, lo, exact): the pair's total plus `new` less `old`, and whether that lost nothing.
+
+    A sum g of e and f is exact if and only if g - e == f and g - f == e, as one of the two differences is itself exact.
+    """
     d = new - old
     b = d - new
     e = (new - (d - b)) - (old + b)

@@ -25,12 +25,13 @@ import inspect
 from collections import namedtuple
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from typing import Any, overload
+from typing import Annotated, Any, overload
 
 from data.errors import UsageError
 
-Column = float
-Window = Sequence[float]
+Column = Annotated[float, "column"]
+Window = Annotated[Sequence[float], "window"]
+State = tuple[float, ...]
 
 nan = float("nan")
 
@@ -59,7 +60,7 @@ class Indicator:
         parameters = list(inspect.signature(step).parameters.values())
         if marker == "Column":
             parameters = parameters[1:]
-        inputs = [p for p in parameters if p.annotation in (marker, f"steps.{marker}")]
+        inputs = [p for p in parameters if _marked(p.annotation, marker)]
         knobs = parameters[len(inputs) :]
         self.name = step.__name__
         if not inputs or parameters[: len(inputs)] != inputs:
@@ -101,18 +102,19 @@ class Indicator:
         """The parameters with their declared types.
 
         Raises:
-            UsageError: a parameter of the wrong type, or a length below 1.
+            UsageError: a parameter of the wrong type, or a whole number below 1 (0 where that is the default).
         """
         done: list[Any] = []
-        for (name, kind, _), value in zip(self.knobs, knobs, strict=True):
+        for (name, kind, default), value in zip(self.knobs, knobs, strict=True):
+            least = 0 if default == 0 else 1
             try:
                 typed = kind(value)
             except (TypeError, ValueError):
                 typed = None
             if typed is None or typed != value or (kind is int and isinstance(value, bool)):
                 raise UsageError(f"{self.name}: {name} must be {kind.__name__}, got {value!r}")
-            if kind is int and typed < (1 if name in ("n", "span") else 0):
-                raise UsageError(f"{self.name}: {name} must be at least 1, got {value!r}")
+            if kind is int and typed < least:
+                raise UsageError(f"{self.name}: {name} must be at least {least}, got {value!r}")
             done.append(typed)
         return tuple(done)
 
@@ -123,6 +125,13 @@ class Indicator:
             raise UsageError(f"{self.name}{self.__signature__}: {error}") from None
         bound.apply_defaults()
         return tuple(bound.arguments[name] for name in self._names)
+
+
+def _marked(annotation: Any, marker: str) -> bool:
+    """True for `Column` or `Window`, as written or as a string, however the module was imported."""
+    if isinstance(annotation, str):
+        return annotation.rpartition(".")[2] == marker
+    return bool(annotation == {"Column": Column, "Window": Window}[marker])
 
 
 def _knob_type(name: str, parameter: inspect.Parameter) -> type:

@@ -1,7 +1,7 @@
-"""Sums, extremes and deviations over the last n values.
+"""Sums and deviations over the last n values.
 
-All depend on their window alone, to the last bit, wherever the history starts: sums are exact and rounded once. NaN
-while a value of the window is missing (NaN or infinite).
+All depend on their window alone, to the last bit, wherever the history starts: the sums are exact, and what is made of
+them is rounded from there. NaN while a value of the window is missing (NaN or infinite).
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 from math import sqrt
 
 from strategies.common.exact import exact_total, slide_pair, two_sum
-from strategies.common.steps import Window, nan, rolling
+from strategies.common.steps import State, Window, nan, rolling
 
 
-def slide_total(s, new, old, n):  # type: ignore[no-untyped-def]
-    """The window's sum one row on, and whether it is still exact."""
+def slide_sum(s: State, new: float, old: float, _n: int) -> tuple[State, float, bool]:
+    """The window's sum one row on."""
     hi, lo, exact = slide_pair(s[0], s[1], new, old)
     return (hi, lo), hi + lo, exact
 
 
-@rolling(slide=slide_total)
-def rolling_sum(w: Window, n: int):  # type: ignore[no-untyped-def]
+@rolling(slide=slide_sum)
+def rolling_sum(w: Window, n: int) -> tuple[State, float]:
     """Sum of the last n values: exact, rounded once.
 
     Warm-up: n - 1 rows of NaN. NaN while a value of the window is missing.
@@ -32,173 +32,168 @@ def rolling_sum(w: Window, n: int):  # type: ignore[no-untyped-def]
     return (nan, nan), hi
 
 
-def slide_max(s, new, old, n):  # type: ignore[no-untyped-def]
-    """The largest value one row on; the window is searched again only when the largest leaves."""
-    top = s[0]
-    if new >= top and new - new == 0.0:
-        return (new + 0.0,), new + 0.0, True
-    return s, top, old < top and new < top
-
-
-@rolling(slide=slide_max)
-def rolling_max(w: Window, n: int):  # type: ignore[no-untyped-def]
-    """Largest of the last n values (never -0.0).
-
-    Warm-up: n - 1 rows of NaN. NaN while a value of the window is missing.
-    """
-    top = w[0] + 0.0
-    for x in w:
-        if x - x != 0.0:
-            return (nan,), nan
-        if x > top:
-            top = x
-    return (top,), top
-
-
-def slide_min(s, new, old, n):  # type: ignore[no-untyped-def]
-    """The smallest value one row on; the window is searched again only when the smallest leaves."""
-    low = s[0]
-    if new <= low and new - new == 0.0:
-        return (new + 0.0,), new + 0.0, True
-    return s, low, old > low and new > low
-
-
-@rolling(slide=slide_min)
-def rolling_min(w: Window, n: int):  # type: ignore[no-untyped-def]
-    """Smallest of the last n values (never -0.0).
-
-    Warm-up: n - 1 rows of NaN. NaN while a value of the window is missing.
-    """
-    low = w[0] + 0.0
-    for x in w:
-        if x - x != 0.0:
-            return (nan,), nan
-        if x < low:
-            low = x
-    return (low,), low
-
-
-def parted(x):  # type: ignore[no-untyped-def]
-    """(p, r): x * x = p + r to 2**-77 of itself; p exact, both a function of x alone."""
+def parted(x: float) -> tuple[float, float]:
+    """(p, r): x * x = p + r to 2**-76 of itself; p has no error, and both are functions of x alone."""
     t = 134217729.0 * x
     high = t - (t - x)
     return high * high, (x + high) * (x - high)
 
 
-def variance_of(hi, lo, p, q, r, n, ddof):  # type: ignore[no-untyped-def]
-    """Variance from the exact sum hi + lo and the exact sum of squares p + q + r, without cancellation."""
-    if n <= ddof:
-        return nan
-    t = 134217729.0 * hi
-    high = t - (t - hi)
-    above = high * high
-    t = 134217729.0 * p
-    top = t - (t - p)
-    spread = (n * top - above) + (n * (p - top) + n * (q + r) - ((hi + high) * (hi - high) + 2.0 * hi * lo))
-    if spread < above * 5.293955920339377e-23:
-        return spread - spread
-    return spread / (n * (n - ddof))
-
-
-def moments(w, n):  # type: ignore[no-untyped-def]
-    """The sums of the window and of its squares, from the beginning: six floats, NaN where a value is missing."""
-    ps = [0.0] * n
-    rs = [0.0] * n
+def moments(w: Window, n: int) -> tuple[State, bool]:
+    """Three exact pairs: the sum of the window, of the squares' upper parts and of their lower parts."""
+    uppers = [0.0] * n
+    lowers = [0.0] * n
     for i in range(n):
-        x = w[i]
-        if not -1e140 < x < 1e140:
+        if not -1e140 < w[i] < 1e140:
             return (nan, nan, nan, nan, nan, nan), False
-        ps[i], rs[i] = parted(x)
+        uppers[i], lowers[i] = parted(w[i])
     hi, lo, whole = exact_total(w, 0, n)
-    p, q, whole_p = exact_total(ps, 0, n)
-    r, rest, whole_r = exact_total(rs, 0, n)
+    p, q, whole_p = exact_total(uppers, 0, n)
+    r, rest, whole_r = exact_total(lowers, 0, n)
     return (hi, lo, p, q, r, rest), whole and whole_p and whole_r
 
 
-def slide_moments(s, new, old):  # type: ignore[no-untyped-def]
-    """The six sums one row on, and whether all of them are still exact."""
+def slide_moments(s: State, new: float, old: float) -> tuple[State, bool]:
+    """The three pairs one row on, and whether all of them are still exact.
+
+    Three times `slide_pair`, written out: in the live process a call costs more than the sums.
+    """
     hi, lo, p, q, r, rest = s
-    hi, lo, exact = slide_pair(hi, lo, new, old)
-    pn, rn = parted(new)
-    po, ro = parted(old)
-    p, q, exact_p = slide_pair(p, q, pn, po)
-    r, rest, exact_r = slide_pair(r, rest, rn, ro)
-    return (hi, lo, p, q, r, rest), exact and exact_p and exact_r and -1e140 < new < 1e140
+    d = new - old
+    b = d - new
+    e = (new - (d - b)) - (old + b)
+    t = hi + d
+    b = t - hi
+    f = (hi - (t - b)) + (d - b)
+    g = e + f
+    m = lo + g
+    exact = g - e == f and g - f == e and m - lo == g and m - g == lo
+
+    u = 134217729.0 * new
+    high = u - (u - new)
+    p_new, r_new = high * high, (new + high) * (new - high)
+    u = 134217729.0 * old
+    high = u - (u - old)
+    p_old, r_old = high * high, (old + high) * (old - high)
+
+    d = p_new - p_old
+    b = d - p_new
+    e = (p_new - (d - b)) - (p_old + b)
+    u = p + d
+    b = u - p
+    f = (p - (u - b)) + (d - b)
+    g = e + f
+    v = q + g
+    exact = exact and g - e == f and g - f == e and v - q == g and v - g == q
+
+    d = r_new - r_old
+    b = d - r_new
+    e = (r_new - (d - b)) - (r_old + b)
+    y = r + d
+    b = y - r
+    f = (r - (y - b)) + (d - b)
+    g = e + f
+    z = rest + g
+    exact = exact and g - e == f and g - f == e and z - rest == g and z - g == rest
+    return (t, m, u, v, y, z), exact and -1e140 < new < 1e140
 
 
-def variance_from(s, n, ddof):  # type: ignore[no-untyped-def]
-    """Variance from the six sums, whatever pair each exact sum is written as."""
+def variance_of(s: State, n: int, ddof: int) -> float:
+    """Variance from the three exact pairs, in double-double: n * squares - sum * sum loses nothing to cancellation.
+
+    A function of the totals alone, whichever pairs they are written as.
+    """
+    if n <= ddof:
+        return nan
     hi, lo = two_sum(s[0], s[1])
     p, q = two_sum(s[2], s[3])
-    return variance_of(hi, lo, p, q, s[4] + s[5], n, ddof)
+    t = 134217729.0 * hi
+    high = t - (t - hi)
+    square = high * high
+    t = 134217729.0 * p
+    top = t - (t - p)
+    spread = (n * top - square) + (
+        (n * (p - top) + n * (q + (s[4] + s[5]))) - ((hi + high) * (hi - high) + 2.0 * hi * lo)
+    )
+    if spread < square * 5.3e-23:
+        return 0.0
+    return spread / (n * (n - float(ddof)))
 
 
-def slide_var(s, new, old, n, ddof):  # type: ignore[no-untyped-def]
-    """The window's variance one row on."""
-    s, exact = slide_moments(s, new, old)
-    return s, variance_from(s, n, ddof), exact
-
-
-def kept(s, whole):  # type: ignore[no-untyped-def]
-    """The state to slide from: none where a sum did not fit its pair."""
-    if whole:
-        return s
-    return (nan, nan, nan, nan, nan, nan)
-
-
-@rolling(slide=slide_var)
-def rolling_var(w: Window, n: int, ddof: int = 0):  # type: ignore[no-untyped-def]
-    """Variance of the last n values: (sum x**2 - (sum x)**2 / n) / (n - ddof), from exact sums.
-
-    ddof 0 is the population variance (as TA-Lib and Bollinger), 1 the sample's (as pandas). Warm-up: n - 1 rows of
-    NaN. NaN while a value of the window is missing or beyond 1e140, and where n <= ddof. A deviation under 1e-11 of
-    the mean counts as zero.
-
-    Source: Chan, Golub, LeVeque (1983), "Algorithms for Computing the Sample Variance", The American Statistician 37.
-    """
-    s, whole = moments(w, n)
-    return kept(s, whole), variance_from(s, n, ddof)
-
-
-def slide_std(s, new, old, n, ddof):  # type: ignore[no-untyped-def]
-    """The window's deviation one row on."""
-    s, exact = slide_moments(s, new, old)
-    return s, root(variance_from(s, n, ddof)), exact
-
-
-def root(x):  # type: ignore[no-untyped-def]
+def root(x: float) -> float:
     """Square root; NaN of NaN."""
     if x >= 0.0:
         return sqrt(x)
     return nan
 
 
-@rolling(slide=slide_std)
-def rolling_std(w: Window, n: int, ddof: int = 0):  # type: ignore[no-untyped-def]
-    """Standard deviation of the last n values: the square root of `rolling_var`, with its rules."""
+def slide_var(s: State, new: float, old: float, n: int, ddof: int) -> tuple[State, float, bool]:
+    """The window's variance one row on."""
+    s, exact = slide_moments(s, new, old)
+    return s, variance_of(s, n, ddof), exact
+
+
+@rolling(slide=slide_var)
+def rolling_var(w: Window, n: int, ddof: int = 0) -> tuple[State, float]:
+    """Variance of the last n values: (sum of x * x - sum of x squared / n) / (n - ddof), from exact sums.
+
+    ddof 0 is the population's (as TA-Lib and Bollinger), 1 the sample's (as pandas). Squares are kept to 23 decimal
+    digits, and a deviation under 1e-11 of the mean is zero. Warm-up: n - 1 rows of NaN. NaN while a value of the
+    window is missing or beyond 1e140, and for n <= ddof.
+
+    Source: Chan, Golub, LeVeque (1983), "Algorithms for Computing the Sample Variance", The American Statistician 37;
+    Dekker (1971), Numerische Mathematik 18.
+    """
     s, whole = moments(w, n)
-    return kept(s, whole), root(variance_from(s, n, ddof))
+    value = variance_of(s, n, ddof)
+    if whole:
+        return s, value
+    return (nan, nan, nan, nan, nan, nan), value
 
 
-def score(s, x, n, ddof):  # type: ignore[no-untyped-def]
+def slide_std(s: State, new: float, old: float, n: int, ddof: int) -> tuple[State, float, bool]:
+    """The window's deviation one row on."""
+    s, exact = slide_moments(s, new, old)
+    return s, root(variance_of(s, n, ddof)), exact
+
+
+@rolling(slide=slide_std)
+def rolling_std(w: Window, n: int, ddof: int = 0) -> tuple[State, float]:
+    """Standard deviation of the last n values: the square root of `rolling_var`, with its warm-up and rules.
+
+    Source: as `rolling_var`.
+    """
+    s, whole = moments(w, n)
+    value = root(variance_of(s, n, ddof))
+    if whole:
+        return s, value
+    return (nan, nan, nan, nan, nan, nan), value
+
+
+def score(s: State, x: float, n: int, ddof: int) -> float:
     """(x - mean) / deviation; NaN where the deviation is zero."""
-    deviation = root(variance_from(s, n, ddof))
+    deviation = root(variance_of(s, n, ddof))
     if deviation > 0.0:
         return (x - (s[0] + s[1]) / n) / deviation
     return nan
 
 
-def slide_zscore(s, new, old, n, ddof):  # type: ignore[no-untyped-def]
+def slide_zscore(s: State, new: float, old: float, n: int, ddof: int) -> tuple[State, float, bool]:
     """The score one row on."""
     s, exact = slide_moments(s, new, old)
     return s, score(s, new, n, ddof), exact
 
 
 @rolling(slide=slide_zscore)
-def zscore(w: Window, n: int, ddof: int = 0):  # type: ignore[no-untyped-def]
-    """Distance of the last value from the window's mean, in deviations: (x - mean) / std.
+def zscore(w: Window, n: int, ddof: int = 0) -> tuple[State, float]:
+    """Distance of the newest value from the window's mean, in standard deviations: (x - mean) / std.
 
-    NaN where the deviation is zero, else the rules of `rolling_var`.
+    Warm-up and rules of `rolling_var`, and NaN where the deviation is zero.
+
+    Source: Kreyszig (1979), "Advanced Engineering Mathematics", ch. 24.
     """
     s, whole = moments(w, n)
-    return kept(s, whole), score(s, w[n - 1], n, ddof)
+    value = score(s, w[n - 1], n, ddof)
+    if whole:
+        return s, value
+    return (nan, nan, nan, nan, nan, nan), value
