@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from data.types import Bars, Book, Floats
 from strategies.common.costs import Costs
@@ -54,19 +55,36 @@ ORDERS = np.dtype(
         ("quantity", np.float64),
         ("reason", np.int64),
         ("filled", np.int64),
+        ("reference", np.float64),
         ("price", np.float64),
         ("fee", np.float64),
     ]
 )
-"""One order: rows by number, `filled` -1 where it expired or still waits. A touched stop or target has both
-rows equal."""
+"""One order. `decided` and `filled` are rows; `filled` is -1 where it expired or still waits. A touched stop or target
+has both rows equal. `quantity` is signed shares, `column` the symbol, `reason` a place in `position.REASONS`.
+`reference` is the price before costs: the open, or the level touched; `price` what was paid; `fee` in dollars."""
+
+# The same as places in a row of the table the loop writes.
+DECIDED, COLUMN, QUANTITY, WHY, FILLED, REFERENCE, PRICE, FEE = range(8)
+
+_FIELDS = ORDERS.names or ()
+_SEEN = "Array(float64, 2, 'A', readonly=True)"
+_FLAG = "Array(boolean, 2, 'A', readonly=True)"
+_ONES = "Array(float64, 1, 'C')"
+_INTS = "Array(int64, 1, 'C')"
+_GRID = "Array(float64, 2, 'A')"
+_SIGNATURE = (
+    f"int64({', '.join([_SEEN] * 6 + [_FLAG] * 4 + [_SEEN] * 4)}, Array(float64, 1, 'A', readonly=True), {_INTS}, "
+    f"{_GRID}, {_ONES}, {_ONES}, {_ONES}, {_ONES}, {_INTS}, {_INTS}, int64, {_GRID}, {_ONES}, {_ONES}, {_GRID})"
+)
+"""One signature whatever fields a strategy leaves out: the loop is compiled once and found on disk ever after."""
 
 
 @dataclass(frozen=True)
 class Scan:
     """What the rule did, row by row: orders as `ORDERS`, equity and cash (T,), positions (T, N) in shares."""
 
-    orders: Any
+    orders: npt.NDArray[Any]
     equity: Floats
     cash: Floats
     positions: Floats
@@ -81,51 +99,52 @@ def scan(bars: Bars, book: Book | None, signals: Signals, knobs: Sequence[float]
         cash: at the start, quote currency.
     """
     rows, symbols = bars.shape
-    shape = bars.shape
+    unknown = np.broadcast_to(np.float64(np.nan), bars.shape)
+    never = np.broadcast_to(np.False_, bars.shape)
 
     def column(given: Any, empty: Any) -> Any:
-        return np.broadcast_to(empty, shape) if given is None else given
+        return empty if given is None else given
 
-    spread = column(None if book is None else book.spread, np.float64(np.nan))
-    sessions, index = np.unique(bars.session, return_inverse=True)
-    table = np.array([costs.knobs(int(session)) for session in sessions], dtype=np.float64)
+    firsts, table = costs.table()
     equity, ready = np.empty(rows), np.empty(rows)
     positions = np.empty((rows, symbols), order="F")
-    state = np.array(fresh(symbols))
-    account = np.array([cash, cash])
-    row = np.zeros(symbols * FIELDS)
-    capacity = 1024 + rows // 16
-    while True:
-        orders = np.empty(capacity, dtype=ORDERS)
-        count = jit(_scan)(
-            bars.open, bars.high, bars.low, bars.close, bars.volume, spread,
-            signals.entries, signals.exits,
-            column(signals.short_entries, np.False_), column(signals.short_exits, np.False_),
-            column(signals.size, np.float64(np.nan)), column(signals.stop, np.float64(np.nan)),
-            column(signals.target, np.float64(np.nan)), column(signals.trail, np.float64(np.nan)),
-            bars.to_close, index.astype(np.int64), table, np.array(knobs, dtype=np.float64),
-            state.copy(), account.copy(), row, np.full(symbols, -1, dtype=np.int64),
-            orders, equity, ready, positions,
-        )  # fmt: skip
-        if count >= 0:
-            return Scan(orders[:count].copy(), equity, ready, positions)
-        capacity *= 4
+    at = np.zeros(1, dtype=np.int64)
+    written = np.empty((1024 + 2 * symbols + rows // 16, len(_FIELDS)))
+    inputs = (
+        bars.open, bars.high, bars.low, bars.close, bars.volume,
+        unknown if book is None else book.spread,
+        signals.entries, signals.exits, column(signals.short_entries, never), column(signals.short_exits, never),
+        column(signals.size, unknown), column(signals.stop, unknown),
+        column(signals.target, unknown), column(signals.trail, unknown),
+        bars.to_close, np.searchsorted(firsts, bars.session, side="right"), np.array(table), np.array(knobs),
+        np.array(fresh(symbols)), np.array([cash, cash]), np.zeros(symbols * FIELDS),
+        np.full(symbols, -1, dtype=np.int64), at,
+    )  # fmt: skip
+    loop = jit(_scan, _SIGNATURE)
+    count = loop(*inputs, 0, written, equity, ready, positions)
+    while at[0] < rows:
+        written = np.concatenate([written[:count], np.empty((3 * len(written), len(_FIELDS)))])
+        count = loop(*inputs, count, written, equity, ready, positions)
+    orders = np.empty(count, dtype=ORDERS)
+    for place, name in enumerate(_FIELDS):
+        orders[name] = written[:count, place]
+    return Scan(orders, equity, ready, positions)
 
 
 def _scan(
     o: Any, h: Any, l: Any, c: Any, v: Any, spread: Any,  # noqa: E741  open, high, low, close, volume
     enter: Any, leave: Any, short: Any, cover: Any, size: Any, stop: Any, target: Any, trail: Any,
-    to_close: Any, session: Any, table: Any, k: Any,
-    s: Any, a: Any, x: Any, waiting: Any,
-    orders: Any, equity: Any, cash: Any, positions: Any,
+    to_close: Any, period: Any, table: Any, k: Any,
+    s: Any, a: Any, x: Any, waiting: Any, at: Any,
+    count: int, orders: Any, equity: Any, cash: Any, positions: Any,
 ) -> int:  # fmt: skip
-    """Orders recorded, or -1 where the table is too small."""
+    """Orders recorded. Stops before a row, `at[0]`, where `orders` may become too small, and goes on from there."""
     rows, n = c.shape
-    count = 0
-    for t in range(rows):
+    for t in range(at[0], rows):
         if count + 2 * n > orders.shape[0]:
-            return -1
-        costs = table[session[t]]
+            at[0] = t
+            return count
+        costs = table[period[t]]
         for j in range(n):
             if s[j * SLOTS + ORDER] != 0.0:
                 _meet_open(s, a, j, o[t, j], t, costs, k, waiting, orders)
@@ -155,6 +174,7 @@ def _scan(
             positions[t, j] = s[j * SLOTS + QTY]
         equity[t] = a[EQUITY]
         cash[t] = a[CASH]
+    at[0] = rows
     return count
 
 
@@ -166,9 +186,8 @@ def _meet_open(s: Any, a: Any, j: int, opening: float, t: int, costs: Any, k: An
         price, fee = open_fill(s, b, opening, costs)
         clear_order(s, b)
         apply_fill(s, a, b, quantity, price, fee, k)
-        orders[waiting[j]].filled = t
-        orders[waiting[j]].price = price
-        orders[waiting[j]].fee = fee
+        order = orders[waiting[j]]
+        order[FILLED], order[REFERENCE], order[PRICE], order[FEE] = t, opening, price, fee
         waiting[j] = -1
     elif opens_risk(s, b):
         clear_order(s, b)
@@ -188,13 +207,9 @@ def _meet_range(
     quantity = -s[b + QTY]
     price, fee = touch_fill(s, b, reason, level, costs)
     apply_fill(s, a, b, quantity, price, fee, k)
-    orders[count].decided = t
-    orders[count].column = j
-    orders[count].quantity = quantity
-    orders[count].reason = int(reason)
-    orders[count].filled = t
-    orders[count].price = price
-    orders[count].fee = fee
+    order = orders[count]
+    order[DECIDED], order[COLUMN], order[QUANTITY], order[WHY] = t, j, quantity, reason
+    order[FILLED], order[REFERENCE], order[PRICE], order[FEE] = t, level, price, fee
     return 1
 
 
@@ -204,12 +219,8 @@ def _record(s: Any, n: int, t: int, waiting: Any, orders: Any, count: int) -> in
         b = j * SLOTS
         if s[b + ORDER] != 0.0 and waiting[j] < 0:
             waiting[j] = count
-            orders[count].decided = t
-            orders[count].column = j
-            orders[count].quantity = s[b + ORDER]
-            orders[count].reason = int(s[b + REASON])
-            orders[count].filled = -1
-            orders[count].price = nan
-            orders[count].fee = 0.0
+            order = orders[count]
+            order[DECIDED], order[COLUMN], order[QUANTITY], order[WHY] = t, j, s[b + ORDER], s[b + REASON]
+            order[FILLED], order[REFERENCE], order[PRICE], order[FEE] = -1, nan, nan, 0.0
             count += 1
     return count

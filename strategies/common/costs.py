@@ -98,6 +98,14 @@ class Costs:
             cap,
         )
 
+    def table(self) -> tuple[list[int], list[tuple[float, ...]]]:
+        """`knobs` over all time: the sessions from which they change, and the knobs before the first and from each on.
+
+        The row of a session is `numpy.searchsorted(sessions, session, side="right")`.
+        """
+        changes = sorted({row[0] for row in SEC_SECTION_31} | {row[0] for row in FINRA_TAF})
+        return changes, [self.knobs(session) for session in (0, *changes)]
+
 
 def fee_rates(session: int) -> tuple[float, float, float]:
     """(SEC fee as a fraction of the sale, TAF dollars per share, TAF cap in dollars) on a session (yyyymmdd)."""
