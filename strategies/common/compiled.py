@@ -7,20 +7,18 @@ changed step can never meet a stale binary. numba is imported here and only when
 from __future__ import annotations
 
 import hashlib
-import inspect
 import os
 import sys
-import types
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from data.errors import StrategyError
+from data.jit import register, stored
 from data.types import Floats
 from strategies.common.inputs import as_columns, first_state
 from strategies.common.steps import Indicator, nan
@@ -112,9 +110,9 @@ def _compile(indicator: Indicator, slots: int) -> Callable[..., None]:
 
     parts = [f for f in (indicator.step, indicator.slide) if f is not None]
     text = _loop(indicator, slots)
-    sources = "\n".join(_register(part) for part in parts)
+    sources = "\n".join(register(part) for part in parts)
     digest = hashlib.sha256(f"{numba.__version__}|{sys.version}|{text}|{sources}".encode()).hexdigest()[:20]
-    path = _stored(f"{indicator.name}_{digest}.py", text)
+    path = stored(f"{indicator.name}_{digest}.py", text)
     namespace: dict[str, Any] = {"__name__": __name__, "step": indicator.step, "slide": indicator.slide}
     exec(compile(text, str(path or f"<{indicator.name}>"), "exec"), namespace)  # noqa: S102  our own generated text
 
@@ -195,49 +193,3 @@ def _loop(indicator: Indicator, slots: int) -> str:
         {save}
 """
     return head + body
-
-
-_registered: dict[int, str] = {}
-
-
-def _register(function: types.FunctionType | Callable[..., Any]) -> str:
-    """Make a plain function callable from compiled code, with all it calls; returns their sources, for the hash."""
-    from numba.extending import register_jitable
-
-    if id(function) in _registered:
-        return _registered[id(function)]
-    _registered[id(function)] = ""
-    try:
-        source = inspect.getsource(function)
-    except (OSError, TypeError):
-        source = function.__code__.co_code.hex() + repr(function.__code__.co_consts)
-    for name in function.__code__.co_names:
-        value = function.__globals__.get(name)
-        if isinstance(value, types.FunctionType):
-            source += _register(value)
-        elif isinstance(value, (int, float)):
-            source += f"\n{name} = {value!r}"
-    register_jitable(function)
-    _registered[id(function)] = source
-    return source
-
-
-def cache_folder() -> Path:
-    """Where compiled loops are kept: $ONETAPE_CACHE, else the user's cache folder."""
-    root = os.environ.get("ONETAPE_CACHE") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "onetape" / "kernels"
-
-
-def _stored(name: str, text: str) -> Path | None:
-    """The kernel's source file, written once and atomically; None where the disk does not let us."""
-    path = cache_folder() / name
-    if path.exists():
-        return path
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{os.getpid()}.tmp")
-        draft.write_text(text)
-        draft.replace(path)
-    except OSError:
-        return None
-    return path
