@@ -1,0 +1,1 @@
+"""Decide: events in, commands out. Pure and synchronous: no clock, no socket, no file, no thread, no chance."""

@@ -1,0 +1,140 @@
+"""What the core may hear of: market rows, what the broker says, timers, and a person's word.
+
+Every event carries `ts`, UTC nanoseconds on the feed's clock, given by whoever made it: the core has no clock.
+Prices in quote currency, quantities in shares and positive; the order says which side.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from data.rows import Row
+
+__all__ = [
+    "BrokerEvent",
+    "Event",
+    "Fill",
+    "Operator",
+    "OrderAccepted",
+    "OrderCancelled",
+    "OrderExpired",
+    "OrderQuarantined",
+    "OrderRefused",
+    "OrderSent",
+    "OrderUnknown",
+    "Row",
+    "Timer",
+    "decode_event",
+    "encode",
+]
+
+
+class OrderSent(msgspec.Struct, frozen=True, gc=False, tag="sent"):
+    """The shell is about to send: durable before the first byte leaves. attempt: 1 the first time."""
+
+    ts: int
+    order_id: str
+    attempt: int = 1
+
+
+class OrderAccepted(msgspec.Struct, frozen=True, gc=False, tag="accepted"):
+    """The broker has the order. working: it also said that the order is live at the venue."""
+
+    ts: int
+    order_id: str
+    working: bool = False
+
+
+class OrderRefused(msgspec.Struct, frozen=True, gc=False, tag="refused"):
+    """The broker's documented refusal; never a lost answer. late: it had accepted the order before."""
+
+    ts: int
+    order_id: str
+    reason: str
+    late: bool = False
+
+
+class OrderUnknown(msgspec.Struct, frozen=True, gc=False, tag="unknown"):
+    """The answer was lost. The order counts in full until evidence comes."""
+
+    ts: int
+    order_id: str
+    reason: str
+
+
+class OrderQuarantined(msgspec.Struct, frozen=True, gc=False, tag="quarantined"):
+    """Evidence did not come; a person is needed."""
+
+    ts: int
+    order_id: str
+    reason: str
+
+
+class OrderExpired(msgspec.Struct, frozen=True, gc=False, tag="expired"):
+    """The order's time ran out; what was not filled is gone."""
+
+    ts: int
+    order_id: str
+
+
+class OrderCancelled(msgspec.Struct, frozen=True, gc=False, tag="cancelled"):
+    """The broker confirms a cancel; what was not filled is gone."""
+
+    ts: int
+    order_id: str
+
+
+class Fill(msgspec.Struct, frozen=True, gc=False, tag="fill"):
+    """One execution of an order. execution_id: the broker's; the same one twice is one fill. fee in dollars.
+
+    leg: of a protection, which level was met.
+    """
+
+    ts: int
+    order_id: str
+    execution_id: str
+    quantity: float
+    price: float
+    fee: float
+    leg: Literal["", "stop", "target"] = ""
+
+
+class Timer(msgspec.Struct, frozen=True, gc=False, tag="timer"):
+    """Time has passed without a row."""
+
+    ts: int
+
+
+class Operator(msgspec.Struct, frozen=True, gc=False, tag="operator"):
+    """A person's word. halt: no new risk, waiting entries are cancelled. flatten: halt, and leave every position."""
+
+    ts: int
+    action: Literal["halt", "resume", "flatten"]
+    who: str = ""
+    note: str = ""
+
+
+BrokerEvent = (
+    OrderSent | OrderAccepted | OrderRefused | OrderUnknown | OrderQuarantined | OrderExpired | OrderCancelled | Fill
+)
+Event = Row | BrokerEvent | Timer | Operator
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Event)
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """The canonical bytes of an event or a command; floats keep all bits."""
+    return _encoder.encode(message)
+
+
+def decode_event(body: bytes) -> Event:
+    """The event of these bytes.
+
+    Raises:
+        msgspec.MsgspecError: they are not an event.
+    """
+    event: Event = _decoder.decode(body)
+    return event
