@@ -7,11 +7,12 @@ compiled loops and in the live process.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from math import sqrt
+from typing import Any
 
-from data.errors import UsageError
+from strategies.common.options import changed, settle
 
 SEC_SECTION_31: tuple[tuple[int, float], ...] = (
     (20180522, 13.00),
@@ -50,6 +51,7 @@ class Costs:
         Hauptmann, Li 2005, "Direct estimation of equity market impact", Risk 18), volatility folded into the factor.
     commission_per_share, commission_min: dollars; zero at the brokers supported.
     regulatory: charge SEC Section 31 and FINRA TAF on sells, by the session's date, not rounded to cents.
+    times: multiplies all of the above but the regulatory fees, for asking how costly trading may become.
     """
 
     half_spread_bps: float = 1.0
@@ -59,12 +61,10 @@ class Costs:
     commission_per_share: float = 0.0
     commission_min: float = 0.0
     regulatory: bool = True
+    times: float = 1.0
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, bool) and not 0.0 <= value < 1e6:
-                raise UsageError(f"cost {field.name} must be a number from 0 up, got {value!r}")
+        settle(self, "cost", dict.fromkeys((f.name for f in fields(self)), (0.0, 1e6)))
 
     @classmethod
     def free(cls) -> Costs:
@@ -72,27 +72,27 @@ class Costs:
         return cls(0.0, False, 0.0, 0.0, 0.0, 0.0, False)
 
     def scaled(self, factor: float) -> Costs:
-        """All costs but the regulatory fees times `factor`; the book's spread is then replaced by the given one."""
-        return Costs(
-            self.half_spread_bps * factor,
-            self.use_book,
-            self.slippage_bps * factor,
-            self.impact_bps * factor,
-            self.commission_per_share * factor,
-            self.commission_min * factor,
-            self.regulatory,
-        )
+        """All costs but the regulatory fees times `factor`, the book's spread among them."""
+        return replace(self, times=self.times * factor)
+
+    def changed(self, changes: Mapping[str, Any]) -> Costs:
+        """This model with some fields replaced; texts are read as the field's type.
+
+        Raises:
+            UsageError: an unknown field, or a value of the wrong type.
+        """
+        return changed(self, "cost", changes)
 
     def knobs(self, session: int) -> tuple[float, ...]:
         """The numbers `fill_price` and `fill_fee` take on a session (yyyymmdd)."""
         sec, taf, cap = fee_rates(session) if self.regulatory else (0.0, 0.0, 0.0)
         return (
-            self.half_spread_bps * 1e-4,
-            1.0 if self.use_book else 0.0,
-            self.slippage_bps * 1e-4,
-            self.impact_bps * 1e-4,
-            self.commission_per_share,
-            self.commission_min,
+            self.half_spread_bps * self.times * 1e-4,
+            0.5 * self.times if self.use_book else 0.0,
+            self.slippage_bps * self.times * 1e-4,
+            self.impact_bps * self.times * 1e-4,
+            self.commission_per_share * self.times,
+            self.commission_min * self.times,
             sec,
             taf,
             cap,
@@ -121,6 +121,8 @@ def market_price(
 
     reference + side * (half spread + reference * (slippage + impact * sqrt(quantity / volume)))
 
+    The deviation is at most half of the reference, so that no fill of a large order in a thin row has a price of zero.
+
     Args:
         reference: the open the order meets, or the level of a triggered stop.
         side: 1 buys, -1 sells.
@@ -131,11 +133,14 @@ def market_price(
     """
     half = reference * c[0]
     if c[1] > 0.0 and spread >= 0.0:
-        half = 0.5 * spread
+        half = c[1] * spread
     rate = c[2]
     if volume > 0.0:
         rate += c[3] * sqrt(quantity / volume)
-    return reference + side * (half + reference * rate)
+    off = half + reference * rate
+    if off > 0.5 * reference:
+        off = 0.5 * reference
+    return reference + side * off
 
 
 def fill_fee(side: float, quantity: float, price: float, c: Sequence[float]) -> float:

@@ -71,8 +71,8 @@ def stop_level(s: Slots, b: int) -> float:
 def apply_fill(s: Slots, a: Slots, b: int, quantity: float, price: float, fee: float, k: Knobs) -> None:
     """Book a fill of signed `quantity` into the position at `b` and the account's cash.
 
-    A fill that opens (or turns) the position takes over the stop, target and trail its order carried. Fills in parts
-    of one order average the entry price.
+    A fill that opens (or turns) the position takes over the stop, target and trail its order carried; a distance that
+    is not positive is none. Fills in parts of one order average the entry price.
     """
     before = s[b + QTY]
     after = before + quantity
@@ -89,8 +89,8 @@ def apply_fill(s: Slots, a: Slots, b: int, quantity: float, price: float, fee: f
     elif before == 0.0 or (before > 0.0) != (after > 0.0):
         side = 1.0 if after > 0.0 else -1.0
         s[b + ENTRY] = price
-        s[b + STOP] = price - side * s[b + STOP_BY]
-        s[b + TARGET] = price + side * s[b + TARGET_BY]
+        s[b + STOP] = price - side * s[b + STOP_BY] if s[b + STOP_BY] > 0.0 else nan
+        s[b + TARGET] = price + side * s[b + TARGET_BY] if s[b + TARGET_BY] > 0.0 else nan
         s[b + TRAIL] = s[b + TRAIL_BY]
         s[b + BEST] = price
         s[b + HELD] = 0.0
@@ -105,7 +105,10 @@ def clear_order(s: Slots, b: int) -> None:
 
 
 def opens_risk(s: Slots, b: int) -> bool:
-    """True where the waiting order at `b` opens a position from flat: it is good for the next row only."""
+    """True where the waiting order at `b` opens a position from flat: it is good for the next row only.
+
+    A reversal is not: it leaves a position first, and waits for a price as a whole.
+    """
     return s[b + REASON] == ENTRY_SIGNAL
 
 
@@ -211,10 +214,14 @@ def wanted_side(x: Slots, f: int, k: Knobs) -> float:
 
 
 def lots(quantity: float, lot: float) -> float:
-    """`quantity` rounded down to the lot: 1 for whole shares, 1e-6 for fractional ones."""
+    """`quantity` rounded down to the lot: 1 for whole shares, 1e-6 for fractional ones.
+
+    The float nearest to a number of that many decimals, so that it prints as one.
+    """
     if not 0.0 < quantity < 1e15 * lot:
         return 0.0
-    return float(int(quantity / lot)) * lot
+    scale = 1.0 / lot
+    return float(int(quantity * scale)) / scale
 
 
 def sized(x: Slots, f: int, equity: float, room: float, k: Knobs) -> float:
@@ -276,12 +283,46 @@ def next_entry(s: Slots, x: Slots, k: Knobs, n: int, after: int, after_volume: f
     return best, best_volume
 
 
+def exposure(s: Slots, b: int) -> float:
+    """Notional of the position at `b`, or of what its waiting order makes of it where that is more."""
+    now = s[b + QTY]
+    soon = now + s[b + ORDER]
+    held = now if now > 0.0 else -now
+    due = soon if soon > 0.0 else -soon
+    return max(due, held) * s[b + MARK]
+
+
+def leave_or_turn(
+    s: Slots, x: Slots, b: int, f: int, k: Knobs, to_close: float, may_open: bool, equity: float, room: float
+) -> bool:
+    """Place the order that this row wants for the position at `b`; False where it wants none.
+
+    A position is turned within `room`, the notional that the gross limit leaves for its new side; without room, or
+    with a size of nothing, it is only left.
+    """
+    quantity = s[b + QTY]
+    close = x[f + CLOSE]
+    if may_open and close - close == 0.0:
+        side = wanted_side(x, f, k)
+        if side * quantity < 0.0:
+            size = sized(x, f, equity, room, k)
+            place(s, x, b, f, side * size - quantity, REVERSAL if size > 0.0 else EXIT_SIGNAL)
+            return True
+    reason = leaving(s, x, b, f, k, to_close)
+    if reason != NONE:
+        place(s, x, b, f, -quantity, reason)
+        return True
+    return False
+
+
 def decide(s: Slots, a: Slots, x: Slots, k: Knobs, n: int, to_close: float) -> int:
     """Turn this row's signals into waiting orders; returns how many were placed.
 
-    Exits first, for every symbol. Then entries while there are slots and room: in the order of the symbols, or by the
-    row's dollar volume, larger first. A symbol with a waiting order, in its cooldown, or without a close on this row
-    gets no entry. Near the session's end (`flat_before_s`) nothing is opened.
+    Exits and reversals first, for every symbol in order. Then entries while there are slots and room: in the order of
+    the symbols, or by the row's dollar volume, larger first. A symbol with a waiting order, in its cooldown, or
+    without a close on this row gets no entry; without a close it can be left, not turned. Near the session's end
+    (`flat_before_s`) nothing is opened. A position that is being left keeps its slot and its notional until it is
+    filled.
     """
     placed = 0
     used = 0.0
@@ -291,29 +332,22 @@ def decide(s: Slots, a: Slots, x: Slots, k: Knobs, n: int, to_close: float) -> i
     equity = a[EQUITY]
     for j in range(n):
         b = j * SLOTS
-        f = j * FIELDS
-        quantity = s[b + QTY]
-        waiting = s[b + ORDER]
-        if quantity == 0.0 and waiting == 0.0:
-            wanted = wanted or may_enter(s, x, b, f, k)
-            continue
-        held = quantity if quantity != 0.0 else waiting
-        used += 1.0
-        gross += (held if held > 0.0 else -held) * s[b + MARK]
-        close = x[f + CLOSE]
-        if waiting != 0.0 or close - close != 0.0:
-            continue
-        side = wanted_side(x, f, k)
-        if may_open and side * quantity < 0.0:
-            size = sized(x, f, equity, equity * k[K_GROSS], k)
-            place(s, x, b, f, side * size - quantity, REVERSAL if size > 0.0 else EXIT_SIGNAL)
-            placed += 1
-            continue
-        reason = leaving(s, x, b, f, k, to_close)
-        if reason != NONE:
-            place(s, x, b, f, -quantity, reason)
-            placed += 1
-    if not (wanted and may_open):
+        if s[b + QTY] != 0.0 or s[b + ORDER] != 0.0:
+            used += 1.0
+            gross += exposure(s, b)
+        elif may_open and not wanted:
+            wanted = may_enter(s, x, b, j * FIELDS, k)
+    if used > 0.0:
+        for j in range(n):
+            b = j * SLOTS
+            if s[b + QTY] == 0.0 or s[b + ORDER] != 0.0:
+                continue
+            others = gross - exposure(s, b)
+            room = equity * k[K_GROSS] - others
+            if leave_or_turn(s, x, b, j * FIELDS, k, to_close, may_open, equity, room):
+                gross = others + exposure(s, b)
+                placed += 1
+    if not wanted:
         return placed
     best = -1
     rank = nan

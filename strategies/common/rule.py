@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from data.errors import UsageError
+from strategies.common.options import changed, settle
+
+_LIMITS = {
+    "size": (0.0, 10.0),
+    "risk": (0.0, 1.0),
+    "max_positions": (1, 10_000),
+    "max_gross": (0.0, 10.0),
+    "time_stop": (0, 10**9),
+    "cooldown": (0, 10**9),
+    "flat_before_s": (0.0, 86_400.0),
+}
 
 
 @dataclass(frozen=True)
@@ -16,15 +28,16 @@ class Rule:
     risk: fraction of equity lost when the stop is hit at its level; 0 sizes by `size` alone, else `size` is the cap
         and an entry without a stop distance is not taken.
     max_positions: concurrent positions and waiting entries.
-    max_gross: notional of all positions over equity; 0.98 leaves room for the next open.
+    max_gross: notional of all positions over equity, at the row of the decision; 0.98 leaves room for the next open.
+        Above 1 the account borrows, without interest.
     fractional: shares in millionths instead of whole ones.
     stops: "close" decides stops and targets at row closes, fills at the next open; "touch" keeps them standing and
         fills within the row, the stop first when both are met, gaps at the open.
-    time_stop: rows after which a position is left; 0 never.
-    cooldown: rows without a new entry after a position was left.
+    time_stop: rows held, the one of the fill included, after which a position is left; 0 never.
+    cooldown: rows without a new entry after a position was left, the row it was left on included.
     flat_before_s: seconds before the session's close from which positions are left and none opened; 0 keeps
         positions overnight. None takes two rows of the clock for intraday clocks and 0 for daily ones.
-    shorts: take short entries, and reverse in one order.
+    shorts: take short entries, and reverse in one order where the opposite entry comes.
     priority: which symbols get the last free slots: "order" (as listed) or "volume" (dollar volume of the row).
     """
 
@@ -41,44 +54,18 @@ class Rule:
     priority: str = "order"
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("size", 0.0, 10.0),
-            ("risk", 0.0, 1.0),
-            ("max_positions", 1, 10_000),
-            ("max_gross", 0.0, 10.0),
-            ("time_stop", 0, 10**9),
-            ("cooldown", 0, 10**9),
-            ("flat_before_s", 0.0, 86_400.0),
-        ):
-            value = getattr(self, name)
-            if value is None and name == "flat_before_s":
-                continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-                raise UsageError(f"rule {name} must be a number from {low} to {high}, got {value!r}")
+        settle(self, "rule", _LIMITS)
         for name, choices in (("stops", ("close", "touch")), ("priority", ("order", "volume"))):
             if getattr(self, name) not in choices:
                 raise UsageError(f"rule {name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
-        for name in ("fractional", "shorts"):
-            if not isinstance(getattr(self, name), bool):
-                raise UsageError(f"rule {name} must be true or false, got {getattr(self, name)!r}")
 
-    def changed(self, changes: dict[str, Any]) -> Rule:
+    def changed(self, changes: Mapping[str, Any]) -> Rule:
         """This rule with some parameters replaced; texts are read as the parameter's type.
 
         Raises:
             UsageError: an unknown parameter, or a value of the wrong type.
         """
-        from data.door import did_you_mean
-
-        names = {field.name: field for field in fields(self)}
-        done: dict[str, Any] = {}
-        for name, value in changes.items():
-            if name not in names:
-                raise UsageError(
-                    f"rule parameter {name!r} is not one of ({', '.join(names)}){did_you_mean(name, names)}"
-                )
-            done[name] = _typed(name, value, getattr(Rule(), name)) if isinstance(value, str) else value
-        return replace(self, **done)
+        return changed(self, "rule", changes)
 
     def knobs(self, clock: str) -> tuple[float, ...]:
         """The numbers `strategies.common.position` takes, in the order of its K_ constants."""
@@ -101,16 +88,3 @@ class Rule:
             1.0 if self.shorts else 0.0,
             1.0 if self.priority == "volume" else 0.0,
         )
-
-
-def _typed(name: str, text: str, like: Any) -> Any:
-    if isinstance(like, bool):
-        if text.lower() in ("true", "yes", "1", "false", "no", "0"):
-            return text.lower() in ("true", "yes", "1")
-        raise UsageError(f"rule {name} must be true or false, got {text!r}")
-    if isinstance(like, str):
-        return text
-    try:
-        return int(text) if isinstance(like, int) else float(text)
-    except ValueError:
-        raise UsageError(f"rule {name} must be a number, got {text!r}") from None
