@@ -32,8 +32,9 @@ def jit(function: Callable[..., Any], signature: str = "") -> Callable[..., Any]
         import numba
 
         sources = register(function)
-        digest = hashlib.sha256(f"{numba.__version__}|{sys.version}|{signature}|{sources}".encode()).hexdigest()[:20]
         text = "from __future__ import annotations\n\n\n" + textwrap.dedent(inspect.getsource(function))
+        whole = f"{numba.__version__}|{sys.version}|{signature}|{text}|{sources}"
+        digest = hashlib.sha256(whole.encode()).hexdigest()[:20]
         path = stored(f"{function.__name__}_{digest}.py", text)
         namespace = dict(function.__globals__)
         exec(compile(text, str(path or f"<{function.__name__}>"), "exec"), namespace)  # noqa: S102  our own source
@@ -42,29 +43,42 @@ def jit(function: Callable[..., Any], signature: str = "") -> Callable[..., Any]
     return _done[function, signature]
 
 
-_registered: dict[int, str] = {}
+_registered: dict[Callable[..., Any], str] = {}
 
 
-def register(function: types.FunctionType | Callable[..., Any]) -> str:
-    """Make a plain function callable from compiled code, with all it calls; returns their sources, for the hash."""
+def register(function: Callable[..., Any]) -> str:
+    """Make a plain function callable from compiled code, with all it calls; returns what it does, for the hash.
+
+    What it does is read from the code in memory, not from the source file, which may have been edited since: its
+    bytecode and constants, its defaults, the values it finds in its module and closure, and so on for the functions
+    it calls.
+    """
     from numba.extending import register_jitable
 
-    if id(function) in _registered:
-        return _registered[id(function)]
-    _registered[id(function)] = ""
-    try:
-        source = inspect.getsource(function)
-    except (OSError, TypeError):
-        source = function.__code__.co_code.hex() + repr(function.__code__.co_consts)
-    for name in function.__code__.co_names:
-        value = function.__globals__.get(name)
-        if isinstance(value, types.FunctionType):
-            source += register(value)
-        elif isinstance(value, (int, float)):
-            source += f"\n{name} = {value!r}"
+    if function in _registered:
+        return _registered[function]
+    _registered[function] = function.__name__
+    found = inspect.getclosurevars(function)
+    parts = [_code(function.__code__), repr(function.__defaults__)]
+    for name, value in sorted({**found.globals, **found.nonlocals}.items()):
+        parts.append(f"{name} = {_meaning(value, function.__code__)}")
     register_jitable(function)
-    _registered[id(function)] = source
-    return source
+    _registered[function] = "\n".join(parts)
+    return _registered[function]
+
+
+def _code(code: types.CodeType) -> str:
+    inner = [_code(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]
+    return f"{code.co_code.hex()} {code.co_names} {code.co_varnames} {code.co_freevars} {inner}"
+
+
+def _meaning(value: Any, user: types.CodeType) -> str:
+    if isinstance(value, types.FunctionType):
+        return f"({register(value)})"
+    if isinstance(value, types.ModuleType):
+        used = [name for name in user.co_names if hasattr(value, name)]
+        return f"{value.__name__}({', '.join(_meaning(getattr(value, name), user) for name in used)})"
+    return repr(value)
 
 
 def cache_folder() -> Path:

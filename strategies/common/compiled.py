@@ -130,7 +130,10 @@ def _compile(indicator: Indicator, slots: int) -> Callable[..., None]:
         *[scalars[kind] for _, kind, _ in indicator.knobs],
     )
     try:
-        return numba.njit(signature, nogil=True, cache=path is not None)(namespace["kernel"])
+        try:
+            return numba.njit(signature, nogil=True, cache=path is not None)(namespace["kernel"])
+        except (OSError, RuntimeError):  # the cache folder is full or not ours to write: compile for this process
+            return numba.njit(signature, nogil=True)(namespace["kernel"])
     except numba.core.errors.NumbaError as error:
         reason = str(error).strip().splitlines()
         raise StrategyError(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import sqrt
+
 from strategies.common.steps import Column, State, Window, nan, recurrent, rolling
 from strategies.indicators.means import ema_step, over
 from strategies.indicators.ranges import atr_step
-from strategies.indicators.sums import moments, root, slide_moments, variance_of
+from strategies.indicators.sums import moments, slide_moments, variance_of
 
 Bands = tuple[float, float, float, float, float]
 
@@ -13,7 +15,7 @@ Bands = tuple[float, float, float, float, float]
 def bands(s: State, x: float, n: int, deviations: float, ddof: int) -> Bands:
     """The five values from the window's sums."""
     middle = (s[0] + s[1]) / n
-    away = deviations * root(variance_of(s, n, ddof))
+    away = deviations * sqrt(variance_of(s, n, ddof))
     upper, lower = middle + away, middle - away
     return upper, middle, lower, over(x - lower, upper - lower), over(upper - lower, middle)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import sqrt
 
-from strategies.common.exact import exact_total, slide_pair, two_sum
+from strategies.common.exact import exact_total, slide_pair
 from strategies.common.steps import State, Window, nan, rolling
 
 
@@ -44,9 +44,9 @@ def moments(w: Window, n: int) -> tuple[State, bool]:
     uppers = [0.0] * n
     lowers = [0.0] * n
     for i in range(n):
-        if not -1e140 < w[i] < 1e140:
-            return (nan, nan, nan, nan, nan, nan), False
         uppers[i], lowers[i] = parted(w[i])
+        if uppers[i] - uppers[i] != 0.0:
+            return (nan, nan, nan, nan, nan, nan), False
     hi, lo, whole = exact_total(w, 0, n)
     p, q, whole_p = exact_total(uppers, 0, n)
     r, rest, whole_r = exact_total(lowers, 0, n)
@@ -95,36 +95,33 @@ def slide_moments(s: State, new: float, old: float) -> tuple[State, bool]:
     g = e + f
     z = rest + g
     exact = exact and g - e == f and g - f == e and z - rest == g and z - g == rest
-    return (t, m, u, v, y, z), exact and -1e140 < new < 1e140
+    return (t, m, u, v, y, z), exact
 
 
 def variance_of(s: State, n: int, ddof: int) -> float:
     """Variance from the three exact pairs, in double-double: n * squares - sum * sum loses nothing to cancellation.
 
-    A function of the totals alone, whichever pairs they are written as.
+    A function of the totals alone, whichever pairs they are written as: `two_sum` comes first, written out twice.
     """
     if n <= ddof:
         return nan
-    hi, lo = two_sum(s[0], s[1])
-    p, q = two_sum(s[2], s[3])
+    a, b, c, d, e, f = s
+    hi = a + b
+    t = hi - a
+    lo = (a - (hi - t)) + (b - t)
+    p = c + d
+    t = p - c
+    q = (c - (p - t)) + (d - t)
     t = 134217729.0 * hi
     high = t - (t - hi)
     square = high * high
     t = 134217729.0 * p
     top = t - (t - p)
-    spread = (n * top - square) + (
-        (n * (p - top) + n * (q + (s[4] + s[5]))) - ((hi + high) * (hi - high) + 2.0 * hi * lo)
-    )
+    m = n + 0.0
+    spread = (m * top - square) + (m * ((p - top) + (q + (e + f))) - ((hi + high) * (hi - high) + 2.0 * hi * lo))
     if spread < square * 5.3e-23:
         return 0.0
-    return spread / (n * (n - float(ddof)))
-
-
-def root(x: float) -> float:
-    """Square root; NaN of NaN."""
-    if x >= 0.0:
-        return sqrt(x)
-    return nan
+    return spread / (m * (m - ddof))
 
 
 def slide_var(s: State, new: float, old: float, n: int, ddof: int) -> tuple[State, float, bool]:
@@ -139,7 +136,7 @@ def rolling_var(w: Window, n: int, ddof: int = 0) -> tuple[State, float]:
 
     ddof 0 is the population's (as TA-Lib and Bollinger), 1 the sample's (as pandas). Squares are kept to 23 decimal
     digits, and a deviation under 1e-11 of the mean is zero. Warm-up: n - 1 rows of NaN. NaN while a value of the
-    window is missing or beyond 1e140, and for n <= ddof.
+    window is missing or beyond 1e150, and for n <= ddof.
 
     Source: Chan, Golub, LeVeque (1983), "Algorithms for Computing the Sample Variance", The American Statistician 37;
     Dekker (1971), Numerische Mathematik 18.
@@ -154,7 +151,7 @@ def rolling_var(w: Window, n: int, ddof: int = 0) -> tuple[State, float]:
 def slide_std(s: State, new: float, old: float, n: int, ddof: int) -> tuple[State, float, bool]:
     """The window's deviation one row on."""
     s, exact = slide_moments(s, new, old)
-    return s, root(variance_of(s, n, ddof)), exact
+    return s, sqrt(variance_of(s, n, ddof)), exact
 
 
 @rolling(slide=slide_std)
@@ -164,7 +161,7 @@ def rolling_std(w: Window, n: int, ddof: int = 0) -> tuple[State, float]:
     Source: as `rolling_var`.
     """
     s, whole = moments(w, n)
-    value = root(variance_of(s, n, ddof))
+    value = sqrt(variance_of(s, n, ddof))
     if whole:
         return s, value
     return (nan, nan, nan, nan, nan, nan), value
@@ -172,7 +169,7 @@ def rolling_std(w: Window, n: int, ddof: int = 0) -> tuple[State, float]:
 
 def score(s: State, x: float, n: int, ddof: int) -> float:
     """(x - mean) / deviation; NaN where the deviation is zero."""
-    deviation = root(variance_of(s, n, ddof))
+    deviation = sqrt(variance_of(s, n, ddof))
     if deviation > 0.0:
         return (x - (s[0] + s[1]) / n) / deviation
     return nan
