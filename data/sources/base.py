@@ -1,18 +1,79 @@
-"""What a source of history is: one file in this folder with a `load` of this form, found by its module name."""
+"""What a source is: one file in this folder, found by its module name.
+
+A `Source` has its history at hand (`load`). A `Vendor` is asked over the network, with keys, limits and a stream
+(`history`, `trades`, `quotes`, `stream`, `capabilities`). Vendors' SDKs are imported inside the functions.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import importlib
-from collections.abc import Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from data.calendar import Day
 from data.door import did_you_mean
 from data.errors import UsageError
+from data.events import MarketEvent, Quote, Trade
 from data.types import Bars
 
-Adjustment = Literal["all", "raw"]
+Adjustment = Literal["all", "split", "raw"]
+"""`all`: splits and dividends. `split`: splits only. `raw`: as printed."""
+
+Channel = Literal["trades", "quotes", "bars", "second_bars", "updated_bars", "daily_bars", "statuses", "bands", "books"]
+"""What a stream can carry; `books` is L2, `bands` are the limit-up limit-down prices."""
+
+Progress = Callable[[str, int, int], None]
+"""Told (what, done, total) as a pull goes on; `what` is a symbol, the numbers count its parts."""
+
+
+class Clock(Protocol):
+    """Time as a source knows it: the wall's, or that of a sandbox that runs faster."""
+
+    def now(self) -> int:
+        """UTC nanoseconds."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait in a thread."""
+
+    async def pause(self, seconds: float) -> None:
+        """Wait on an event loop."""
+
+
+class WallClock:
+    """This machine's time."""
+
+    def now(self) -> int:
+        return time.time_ns()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    async def pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class Capabilities(NamedTuple):
+    """What a vendor has, before it is asked.
+
+    history: which of bars, trades, quotes. clocks: of its bars. adjustments: of its bars.
+    channels: of its stream. depth: what its L2 is of, "" for none, and how it comes (`stream` or `poll`).
+    requests_a_minute: the budget kept. connections: at one time for one key. symbols: of one stream, 0 for any number.
+    variables: the settings a user must give. keys_from: where to get them.
+    """
+
+    history: tuple[str, ...]
+    clocks: tuple[str, ...]
+    adjustments: tuple[Adjustment, ...]
+    channels: tuple[Channel, ...]
+    depth: str
+    requests_a_minute: int
+    connections: int
+    symbols: int
+    variables: tuple[str, ...]
+    keys_from: str
 
 
 @runtime_checkable
@@ -45,11 +106,65 @@ class Source(Protocol):
         """
 
 
+@runtime_checkable
+class Vendor(Protocol):
+    """A module that asks a vendor through its own SDK.
+
+    NAME: how results name it. SIMULATED: False, its prices were printed by venues.
+    """
+
+    NAME: str
+    SIMULATED: bool
+
+    def capabilities(self) -> Capabilities:
+        """What can be asked, and on which terms."""
+
+    def history(
+        self, symbols: Sequence[str], start: Day, end: Day, clock: str = "1m", *, adjustment: Adjustment
+    ) -> Bars:
+        """Rows from session `start` to session `end`, both included; a killed pull resumes at its last page."""
+
+    def trades(self, symbols: Sequence[str], start: Day, end: Day) -> Iterator[Trade]:
+        """Every trade of these sessions, symbol by symbol, in memory that does not grow with the range."""
+
+    def quotes(self, symbols: Sequence[str], start: Day, end: Day) -> Iterator[Quote]:
+        """Every quote of these sessions, likewise."""
+
+    def stream(
+        self, symbols: Sequence[str], channels: Sequence[Channel] = ("trades", "quotes", "bars")
+    ) -> AsyncGenerator[MarketEvent, None]:
+        """Events as they come, with a `Gap` wherever the feed was lost; ends only when closed or refused."""
+
+
 def sources() -> tuple[str, ...]:
     """The names of the sources that hold history, sorted."""
+    return _files_with("load")
+
+
+def vendors() -> tuple[str, ...]:
+    """The names of the vendors that can be asked for history, sorted."""
+    return _files_with("history")
+
+
+def _files_with(function: str) -> tuple[str, ...]:
     folder = Path(__file__).parent
-    names = (path.stem for path in folder.glob("*.py") if "\ndef load(" in path.read_text("utf-8"))
+    names = (path.stem for path in folder.glob("*.py") if f"\ndef {function}(" in path.read_text("utf-8"))
     return tuple(sorted(names))
+
+
+def load_vendor(name: str) -> Vendor:
+    """The vendor of this name.
+
+    Raises:
+        UsageError: there is none; the nearest name is offered.
+    """
+    known = vendors()
+    if name not in known:
+        raise UsageError(f"there is no vendor {name!r}{did_you_mean(name, known)}")
+    module = importlib.import_module(f"data.sources.{name}")
+    if not isinstance(module, Vendor):
+        raise UsageError(f"vendor {name!r} lacks one of NAME, SIMULATED, capabilities, history, trades, quotes, stream")
+    return module
 
 
 def load_source(name: str) -> Source:
