@@ -71,8 +71,9 @@ class Session:
 
     def row(self, row: Row) -> None:
         """Show a row to the broker, then let the core decide on it."""
-        for event in self.broker.on_row(row):
-            self._take(event)
+        if row.ts > self.core.last_ts:
+            for event in self.broker.on_row(row):
+                self._take(event)
         self._take(row)
         if self._next is None and self.core.counts.rows % DIGEST_EVERY == 0:
             self.journal.append_digest(self.core.digest())

@@ -1,10 +1,11 @@
 """A row as the strategy sees it, `Bars` and `Book` of shape (1, N), and as the position rule sees it, a flat list.
 
-This is the hot path of a decision: one array per row, everything else a view of it.
+This is the hot path of a decision: one block of memory per row, everything else a view of it.
 """
 
 from __future__ import annotations
 
+from struct import pack
 from typing import Any
 
 import numpy as np
@@ -49,15 +50,16 @@ def columns_of(row: Row, symbols: tuple[str, ...]) -> tuple[Bars, Book | None]:
         lists += row.book
         if len(lists) != _PRICED + _FEATURES:
             raise DataError(f"row {row.ts} has {len(row.book)} book features, expected {_FEATURES}")
+    flat: list[float] = []
     for values in lists:
         if len(values) != count:
             raise DataError(f"row {row.ts} has {len(values)} numbers for {count} symbols; it is not of this feed")
-    table = np.array(lists, dtype=np.float64).reshape(len(lists), 1, count)
-    table.setflags(write=False)
-    whole = np.array((row.ts, row.session), dtype=np.int64)
-    whole.setflags(write=False)
-    seconds = np.array((row.since_open, row.to_close), dtype=np.float64)
-    seconds.setflags(write=False)
+        flat += values
+    # Arrays over packed bytes: several times faster than np.array of lists, and read-only by nature.
+    table = np.frombuffer(pack(f"{len(flat)}d", *flat)).reshape(len(lists), 1, count)
+    times = pack("qqdd", row.ts, row.session, row.since_open, row.to_close)
+    whole = np.frombuffer(times, np.int64, 2)
+    seconds = np.frombuffer(times, np.float64, 2, 16)
     views = list(table)
     bars: Bars = object.__new__(Bars)
     bars.__dict__.update(

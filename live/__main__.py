@@ -1,0 +1,178 @@
+"""The door of live: python -m live run | replay | show | trades."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from data.door import INTERRUPTED, Json, new_app, print_json, run
+
+if TYPE_CHECKING:
+    from live.journal import SqliteJournal
+    from live.ledger import Ledger
+    from strategies.common.load import Strategy
+
+app = new_app("What is happening: one account, one process.")
+
+AccountFile = Annotated[Path, typer.Argument(metavar="ACCOUNT.toml", help="The account file.")]
+JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="A journal that `run` wrote.")]
+StrategyFile = Annotated[
+    str, typer.Option("--strategy", help="The strategy's file, where it is not one of strategies/.")
+]
+
+
+@app.command(name="run")
+def run_account(
+    account: AccountFile,
+    replay: Annotated[Path, typer.Option("--replay", metavar="TAPE", help="The tape to trade over.")],
+    speed: Annotated[
+        float, typer.Option(min=0.0, help="1 as it happened, 60 a minute in a second, 0 as fast as it goes.")
+    ] = 1.0,
+    journal: Annotated[Path | None, typer.Option(help="Where the journal lies; default: the account's folder.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Trade an account over a tape on paper, from where its journal ends."""
+    import msgspec
+
+    from live.account import load_account
+    from live.shell import run as run_session
+
+    done = run_session(load_account(account), replay, speed, journal)
+    if as_json:
+        print_json(msgspec.structs.asdict(done))
+    else:
+        typer.echo(_summary(done))
+    return INTERRUPTED if done.stopped_by == "SIGINT" else 0
+
+
+@app.command(name="replay")
+def replay_journal(journal: JournalFile, strategy: StrategyFile = "", as_json: Json = False) -> None:
+    """Step a fresh core through a journal: the same commands, byte for byte, or the first that differs."""
+    import msgspec
+
+    from live.core.core import Core
+    from live.header import code_hash
+    from live.journal import SqliteJournal
+    from live.session import replay
+
+    book = SqliteJournal.open(journal)
+    try:
+        plan = book.header.plan
+        done = replay(Core(plan, _strategy(plan.strategy, strategy)), book)
+    finally:
+        book.close()
+    same_code = code_hash() == book.header.built.code
+    if as_json:
+        print_json(msgspec.structs.asdict(done) | {"same": True, "same_code": same_code})
+        return
+    typer.echo(
+        f"same: {done.commands} commands to {done.events} events ({done.rows} rows), byte for byte; "
+        f"{done.digests} state digests equal"
+    )
+    typer.echo(f"state {done.digest}{'' if same_code else ' (by other code than the journal was written with)'}")
+
+
+@app.command()
+def show(journal: JournalFile, as_json: Json = False) -> None:
+    """Print every order of a journal with its fill."""
+    import msgspec
+
+    from data.calendar import utc
+
+    book, ledger = _read(journal)
+    if as_json:
+        print_json(
+            {
+                "header": msgspec.to_builtins(book.header),
+                "rows": ledger.rows,
+                "orders": msgspec.to_builtins(ledger.orders),
+                "fills": msgspec.to_builtins(ledger.fills),
+            }
+        )
+        return
+    plan = book.header.plan
+    typer.echo(f"{plan.account}: {plan.strategy} on {', '.join(plan.symbols)}, {ledger.rows} rows of {plan.clock}")
+    _table(
+        ("decided", "symbol", "quantity", "reason", "state", "filled", "price", "fee"),
+        [
+            (
+                utc(line.decided), line.symbol, f"{line.quantity:+g}", line.reason, line.state,
+                utc(line.filled) if line.filled else "", f"{line.price:.4f}" if line.filled else "", f"{line.fee:.4f}",
+            )
+            for line in ledger.orders
+        ],
+    )  # fmt: skip
+
+
+@app.command()
+def trades(journal: JournalFile, as_json: Json = False) -> None:
+    """Print every closed trade of a journal, entry to exit."""
+    import msgspec
+
+    from data.calendar import utc
+
+    _, ledger = _read(journal)
+    closed = ledger.trades()
+    if as_json:
+        print_json(msgspec.to_builtins(closed))
+        return
+    _table(
+        ("symbol", "quantity", "entered", "price", "left", "price", "reason", "fees", "pnl"),
+        [
+            (
+                line.symbol, f"{line.quantity:+g}", utc(line.entry_ts), f"{line.entry_price:.4f}",
+                utc(line.exit_ts), f"{line.exit_price:.4f}", line.reason, f"{line.fees:.2f}", f"{line.pnl:+.2f}",
+            )
+            for line in closed
+        ],
+    )  # fmt: skip
+    typer.echo(f"{len(closed)} trades, pnl {sum(line.pnl for line in closed):+.2f}")
+
+
+def _read(path: Path) -> tuple[SqliteJournal, Ledger]:
+    from live.core.commands import decode_command
+    from live.core.events import decode_event
+    from live.journal import SqliteJournal, steps
+    from live.ledger import Ledger
+
+    book, ledger = SqliteJournal.open(path), Ledger()
+    try:
+        for step in steps(book):
+            ledger.take(decode_event(step.event), [decode_command(body) for body in step.commands])
+    finally:
+        book.close()
+    return book, ledger
+
+
+def _strategy(name: str, given: str) -> Strategy:
+    from strategies.common.load import load_strategy
+
+    return load_strategy(given or name)
+
+
+def _summary(done: Any) -> str:
+    held = ", ".join(f"{symbol} {quantity:+g}" for symbol, quantity in done.positions.items()) or "flat"
+    lines = [
+        f"{done.account}: {done.strategy}, {done.rows} rows"
+        + (f" ({done.resumed} of them from the journal)" if done.resumed else "")
+        + (f", stopped by {done.stopped_by}" if done.stopped_by else ""),
+        f"orders    {done.orders}, fills {done.fills}",
+        f"equity    {done.equity:,.2f} (cash {done.cash:,.2f}; {held})",
+        f"decision  p50 {done.p50_us:.1f} us, p99 {done.p99_us:.1f} us; memory {done.rss_mb:.0f} MB",
+        f"journal   {done.journal}",
+    ]
+    if done.halted:
+        lines.append(f"halted    {done.halted}")
+    return "\n".join(lines)
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    widths = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]
+    for line in (head, *rows):
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    run(app)

@@ -1,0 +1,168 @@
+"""The shell: the one event loop. It reads the feed, shows rows to the session, and ends in good order.
+
+Garbage is collected between batches of rows and never inside a decision.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from data.calendar import SECOND_NS, parse_clock
+from data.errors import JournalError
+from data.rows import Row
+from live.account import Account
+from live.core.core import SILENT_ROWS
+from live.core.events import Timer
+from live.core.plan import Plan
+from live.feed import TapeFeed
+from live.header import Feed
+from live.lock import held
+from live.opening import open_session
+from live.session import GROUP, Session
+from live.summary import Summary, summary_of
+
+COLLECT_EVERY = 2_000
+
+
+def run(account: Account, tape: Path, speed: float, journal: Path | None = None) -> Summary:
+    """Trade an account over a tape, from where its journal ends. SIGINT and SIGTERM end it in good order.
+
+    Args:
+        speed: 1 as it happened, 60 a minute in a second, 0 as fast as it goes.
+        journal: another place than the account's own.
+
+    Raises:
+        ConfigError: the account is being run, or its journal is of other settings or another feed.
+        DataError: the tape is damaged.
+        JournalError: the journal is, or its replay differs; or at the end our books and the broker's differ.
+    """
+    with held(account.lock, account.name):
+        return asyncio.run(_run(account, tape, speed, account.journal if journal is None else journal))
+
+
+async def _run(account: Account, tape: Path, speed: float, path: Path) -> Summary:
+    with _stopping() as stop:
+        async with TapeFeed(tape, speed) as feed:
+            plan = account.plan(feed.header)
+            session = open_session(plan, Feed.of(feed.header), account, path, group=GROUP if speed == 0 else 1)
+            try:
+                with _quiet_memory():
+                    await _trade(session, feed, stop, speed)
+            except BaseException:
+                session.journal.close()  # what was decided stays; what failed is told
+                raise
+            session.close()
+    if differences := session.differences():
+        raise JournalError(f"books do not match: {'; '.join(differences)}")
+    return summary_of(session, path, "".join(stop.names[:1]))
+
+
+async def _trade(session: Session, feed: TapeFeed, stop: _Stop, speed: float) -> None:
+    plan, core = session.core.plan, session.core
+    columns = [feed.header.symbols.index(symbol) for symbol in plan.symbols]
+    whole = columns == list(range(len(feed.header.symbols)))
+    known, rows_since = core.last_ts, 0
+    async for rows, waited_s in _batches(feed, stop, _patience(plan, speed)):
+        for row in rows:
+            if row.ts > known:
+                session.row(row if whole else picked(row, columns))
+        if not rows and core.last_ts:
+            session.tell(Timer(core.last_ts + int(waited_s * speed * SECOND_NS)))
+        rows_since += len(rows)
+        if rows_since >= COLLECT_EVERY:
+            gc.collect()
+            rows_since = 0
+
+
+def picked(row: Row, columns: list[int]) -> Row:
+    """The symbols of a row at these positions."""
+
+    def some(values: list[float]) -> list[float]:
+        return [values[j] for j in columns]
+
+    return Row(
+        row.ts,
+        row.session,
+        row.since_open,
+        row.to_close,
+        some(row.open),
+        some(row.high),
+        some(row.low),
+        some(row.close),
+        some(row.volume),
+        None if row.book is None else [some(feature) for feature in row.book],
+    )
+
+
+async def _batches(feed: TapeFeed, stop: _Stop, patience_s: float | None) -> AsyncIterator[tuple[list[Row], float]]:
+    """Rows as they come; no rows, and the seconds waited, whenever patience runs out. Ends when told to stop."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.ensure_future(stop.event.wait())
+    coming: asyncio.Future[list[Row] | None] | None = None
+    since = loop.time()
+    try:
+        while not stop.names:
+            coming = asyncio.ensure_future(feed.rows()) if coming is None else coming
+            await asyncio.wait((coming, stopped), timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+            if coming.done():
+                rows = coming.result()
+                if rows is None:
+                    return
+                coming, since = None, loop.time()
+                yield rows, 0.0
+            elif not stop.names:
+                yield [], loop.time() - since
+    finally:
+        left = [future for future in (stopped, coming) if future is not None]
+        for future in left:
+            future.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+
+def _patience(plan: Plan, speed: float) -> float | None:
+    """Seconds without a row after which the core is told that time has passed; None where there is no pace."""
+    return None if speed == 0 else (SILENT_ROWS + 1) * parse_clock(plan.clock) / speed
+
+
+class _Stop:
+    """Set by a signal; `names` holds those that came."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.event = asyncio.Event()
+
+    def set(self, name: str) -> None:
+        """End after the rows in hand."""
+        self.names.append(name)
+        self.event.set()
+
+
+@contextmanager
+def _stopping() -> Iterator[_Stop]:
+    loop, stop = asyncio.get_running_loop(), _Stop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, stop.set, number.name)
+    try:
+        yield stop
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+@contextmanager
+def _quiet_memory() -> Iterator[None]:
+    """No garbage collection but the one asked for; what exists already is left out of it."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
