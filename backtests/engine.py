@@ -35,6 +35,7 @@ def run_backtest(
     rule: Rule | None = None,
     cash: float = 100_000.0,
     clock: str | None = None,
+    origin: Mapping[str, Any] | None = None,
 ) -> Result:
     """What would have happened. A decision at the close of a row is filled at the open of a later one.
 
@@ -46,6 +47,7 @@ def run_backtest(
         cash: at the start, dollars.
         clock: of the rows, as in `1m` or `1d`; read off the rows where it is None. It annualises, and it sets when
             the rule's `flat_before_s` of None begins.
+        origin: where the rows came from, for the report: {"source": "...", "simulated": False}.
 
     Raises:
         DataError: no rows, times that do not increase, prices that cannot be.
@@ -77,6 +79,7 @@ def run_backtest(
         equity=done.equity,
         cash=done.cash,
         positions=done.positions,
+        origin=dict(origin or {}),
     )
 
 

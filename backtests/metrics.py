@@ -187,13 +187,12 @@ def conditional_value_at_risk(returns: Floats, cutoff: float = 0.05) -> float:
 
 
 def marks_of(close: Floats) -> Floats:
-    """(T, N) closes with the last known one where a row has none; 0 before the first."""
+    """(T, N) closes with the last known one where a row has none; before the first known one, that one."""
     known = np.isfinite(close)
     if known.all():
         return close
-    rows = np.where(known, np.arange(len(close))[:, None], 0)
-    filled = np.take_along_axis(close, np.maximum.accumulate(rows, axis=0), axis=0)
-    return np.nan_to_num(filled, nan=0.0)
+    rows = np.where(known, np.arange(len(close))[:, None], np.argmax(known, axis=0))
+    return np.take_along_axis(close, np.maximum.accumulate(rows, axis=0), axis=0)
 
 
 def gross_exposure(positions: Floats, marks: Floats, equity: Floats) -> Floats:

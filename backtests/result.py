@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +15,13 @@ from backtests import metrics
 from backtests.trades import Trades, trades_of
 from data.types import Bars, Book, Floats
 from strategies.common.costs import Costs
+from strategies.common.position import REASONS
 from strategies.common.rule import Rule
 from strategies.types import Signals
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +39,10 @@ class Result:
 
     Computed when first asked for:
         fills: the orders that were filled. returns, drawdowns: (T,) fractions. trades: `Trades`.
-        metrics: numbers by plain name (`backtests.stats.measure`). provenance: hashes and versions.
-        stats(): the same under vectorbt's names, then ours. portfolio: vectorbt's view of the same orders.
-        judge(): how far vectorbt's valuation of the same orders is from ours.
+        metrics: numbers by plain name (`backtests.stats.measure`). stats(): the same under vectorbt's names, then ours.
+        portfolio: vectorbt's view of the same orders. judge(): how far its valuation of them is from ours.
+        provenance: hashes, versions and `origin`, which says where the rows came from (`source`, `simulated`).
+        index, equity_frame, orders_frame, positions_frame: for pandas. plot(), plot_trades(): for notebooks.
     """
 
     strategy: str
@@ -55,6 +59,7 @@ class Result:
     equity: Floats
     cash: Floats
     positions: Floats
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def fills(self) -> npt.NDArray[Any]:
@@ -94,3 +99,120 @@ class Result:
         from backtests.stats import table
 
         return pd.Series(table(self), name=self.strategy, dtype=object)
+
+    @cached_property
+    def portfolio(self) -> Any:
+        """vectorbt's `Portfolio` of the same orders, for its analysis and plots; see `backtests.portfolio`."""
+        from backtests.portfolio import portfolio_of
+
+        return portfolio_of(self)
+
+    def judge(self) -> dict[str, Any]:
+        """How far vectorbt's valuation of the same orders is from ours; see `backtests.portfolio.judge`."""
+        from backtests.portfolio import judge
+
+        return judge(self)
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """What a rerun must find equal: hashes of rows and strategy, parameters, versions, commit."""
+        from backtests.provenance import provenance_of
+
+        return provenance_of(self)
+
+    @property
+    def index(self) -> pd.DatetimeIndex:
+        """(T,) closes of the rows, UTC."""
+        import pandas as pd
+
+        return pd.DatetimeIndex(self.bars.ts, tz="UTC", name="timestamp")
+
+    @property
+    def equity_frame(self) -> pd.DataFrame:
+        """Equity, cash, return and drawdown of each row."""
+        import pandas as pd
+
+        columns = {"equity": self.equity, "cash": self.cash, "return": self.returns, "drawdown": self.drawdowns}
+        return pd.DataFrame(columns, index=self.index)
+
+    @property
+    def positions_frame(self) -> pd.DataFrame:
+        """Signed shares held at each close, a column per symbol."""
+        import pandas as pd
+
+        return pd.DataFrame(self.positions, index=self.index, columns=pd.Index(self.bars.symbols, name="symbol"))
+
+    @property
+    def orders_frame(self) -> pd.DataFrame:
+        """One row an order; `filled`, `reference` and `price` are empty where it expired or still waits."""
+        import pandas as pd
+
+        orders, index = self.orders, self.index
+        filled = index[orders["filled"]].where(orders["filled"] >= 0)
+        return pd.DataFrame(
+            {
+                "decided": index[orders["decided"]],
+                "symbol": np.array(self.bars.symbols, dtype=object)[orders["column"]],
+                "side": np.where(orders["quantity"] > 0.0, "buy", "sell"),
+                "quantity": np.abs(orders["quantity"]),
+                "reason": np.array(REASONS, dtype=object)[orders["reason"]],
+                "filled": filled,
+                "reference": orders["reference"],
+                "price": orders["price"],
+                "fee": orders["fee"],
+            }
+        )
+
+    def plot(self) -> Figure:
+        """Equity beside buy-and-hold, and the drawdown below, as a matplotlib figure."""
+        from backtests.plots import equity_figure
+
+        return equity_figure(self)
+
+    def plot_trades(self, symbol: str | None = None, start: int | None = None, stop: int | None = None) -> Figure:
+        """Entries and exits on the closes of one symbol (default: the first traded), over rows `start:stop`."""
+        from backtests.plots import trades_figure
+
+        return trades_figure(self, symbol, start, stop)
+
+    def report(self, path: str | Path, **extras: Any) -> Path:
+        """Write the HTML report, the difference to vectorbt in it; returns its path.
+
+        Args:
+            extras: what `backtests.report.write_report` takes besides, such as `certificate`.
+        """
+        from backtests.report import write_report
+
+        if "judge" not in extras:
+            extras["judge"] = self.judge()["equity"]
+        return write_report(self, path, **extras)
+
+    def summary(self) -> str:
+        """The run in a few lines."""
+        from backtests.stats import summary
+
+        return summary(self)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The run without its arrays, for JSON."""
+        return {
+            "strategy": self.strategy,
+            "params": dict(self.params),
+            "symbols": list(self.bars.symbols),
+            "rows": len(self.bars),
+            "clock": self.clock,
+            "rule": asdict(self.rule),
+            "costs": asdict(self.costs),
+            "metrics": self.metrics,
+            "provenance": self.provenance,
+        }
+
+    def __repr__(self) -> str:
+        rows, symbols = self.bars.shape
+        total = self.equity[-1] / self.start_cash - 1.0
+        return f"Result({self.strategy}: {rows} rows x {symbols} symbols, {len(self.trades)} trades, {total:+.2%})"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(self.summary())}</pre>"

@@ -183,3 +183,31 @@ def table(result: Result) -> dict[str, Any]:
         else:
             rows[title] = value * factor[shown] + 0.0
     return rows
+
+
+def summary(result: Result) -> str:
+    """The run in a few lines, for a terminal or a notebook."""
+    from data.calendar import utc
+
+    numbers, bars = result.metrics, result.bars
+    rows, symbols = bars.shape
+    names = ", ".join(bars.symbols[:6]) + (f" and {symbols - 6} more" if symbols > 6 else "")
+    given = ", ".join(f"{name}={value}" for name, value in result.params.items()) or "no parameters"
+    source = result.origin.get("source")
+    simulated = {True: "SIMULATED, ", False: "real prices, ", None: ""}[result.origin.get("simulated")]
+    total, held, year = (numbers[name] for name in ("total_return", "benchmark_return", "annual_return"))
+    by_rows, by_sessions = numbers["sharpe_ratio"], numbers["session_sharpe_ratio"]
+    sure, won, factor = (numbers[name] for name in ("probabilistic_sharpe_ratio", "win_rate", "profit_factor"))
+    still = int(numbers["total_open_trades"])
+    bps = numbers["costs_of_value_traded"] * 1e4
+    lines = [
+        f"strategy   {result.strategy} ({given})",
+        f"rows       {rows:,} x {symbols} on {result.clock}, {utc(int(bars.ts[0]))} to {utc(int(bars.ts[-1]))}",
+        f"symbols    {names}" + (f" ({simulated}{source})" if source else ""),
+        f"return     {total:+.2%} (held: {held:+.2%}), {year:+.2%} a year",
+        f"drawdown   {-numbers['max_drawdown']:.2%}",
+        f"Sharpe     {by_rows:.2f} by rows, {by_sessions:.2f} by sessions, above 0 with probability {sure:.1%}",
+        f"trades     {len(result.trades)} ({still} open), {won:.1%} won, profit factor {factor:.2f}",
+        f"costs      {numbers['total_costs_paid']:,.2f} dollars, {bps:.1f} bps of the value traded",
+    ]
+    return "\n".join(lines).replace("+nan", "nan").replace("nan%", "-").replace("nan", "-")

@@ -1,4 +1,4 @@
-"""The compiled scan against two others: an oracle of plain objects, and the rule's functions run by CPython on lists."""
+"""The compiled scan against an oracle of plain objects, and against the rule's functions run by CPython on lists."""
 
 import struct
 
