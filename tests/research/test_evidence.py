@@ -31,7 +31,7 @@ def test_deflated_sharpe_gives_the_published_example() -> None:
 
 def test_the_expected_maximum_agrees_with_drawing_it() -> None:
     draws = np.random.Generator(np.random.PCG64(3)).normal(0.0, 0.2, (20_000, 50)).max(axis=1)
-    assert expected_max_sharpe(50, 0.04) == pytest.approx(draws.mean(), rel=0.01)
+    assert expected_max_sharpe(50, 0.04) == pytest.approx(draws.mean(), rel=0.02)
     assert expected_max_sharpe(1, 0.04) == 0.0
 
 
@@ -77,7 +77,7 @@ def test_purged_folds_cover_all_rows_and_keep_their_distance(rows: int, folds: i
 def test_combinatorial_splits_equal_those_of_skfolio() -> None:
     skfolio = pytest.importorskip("skfolio.model_selection")
     theirs = skfolio.CombinatorialPurgedCV(n_folds=8, n_test_folds=2, purged_size=0, embargo_size=0)
-    ours = {chosen: split for chosen, split in combinatorial(160, 8, 2)}
+    ours = dict(combinatorial(160, 8, 2))
     assert len(ours) == 28
     groups = group_rows(160, 8)
     for train, tests in theirs.split(np.zeros((160, 1))):
