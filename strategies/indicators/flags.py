@@ -9,7 +9,8 @@ from strategies.common.steps import Column, State, nan, recurrent
 def crossed_above(s: State, a: Column, b: Column) -> tuple[State, bool]:
     """True on the row where a comes to stand above b: a > b now, a <= b on the last row where both were known.
 
-    Either may be a number. False on the first known row and where a or b is missing.
+    Either may be a number. No warm-up but the first known row, which is False. Missing (NaN) in a or b: False, and
+    the comparison of the last known row is kept.
     """
     gap = a - b
     if gap != gap:
@@ -21,7 +22,8 @@ def crossed_above(s: State, a: Column, b: Column) -> tuple[State, bool]:
 def crossed_below(s: State, a: Column, b: Column) -> tuple[State, bool]:
     """True on the row where a comes to stand below b: a < b now, a >= b on the last row where both were known.
 
-    Either may be a number. False on the first known row and where a or b is missing.
+    Either may be a number. No warm-up but the first known row, which is False. Missing (NaN) in a or b: False, and
+    the comparison of the last known row is kept.
     """
     gap = a - b
     if gap != gap:

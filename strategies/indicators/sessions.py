@@ -1,7 +1,4 @@
-"""Values that begin anew with each exchange session; give them `bars.session` and `bars.since_open`.
-
-A missing value keeps the state and gives NaN for that row.
-"""
+"""Values that begin anew with each exchange session; give them `bars.session` and `bars.since_open`."""
 
 from __future__ import annotations
 
@@ -14,7 +11,8 @@ def session_vwap(
 ) -> tuple[State, float]:
     """Volume-weighted average price of the session so far, of the typical price (high + low + close) / 3.
 
-    Seed: the first row of each session starts it. NaN until the session has volume.
+    Seed: the first row of each session starts it. NaN until the session has volume. A missing value keeps the state
+    and gives NaN.
 
     Source: Berkowitz, Logue, Noser (1988), "The Total Cost of Transactions on the NYSE", Journal of Finance 43(1).
     """
@@ -33,7 +31,10 @@ def session_vwap(
 
 @recurrent(state=(nan, 0.0))
 def session_sum(s: State, x: Column, session: Column) -> tuple[State, float]:
-    """Sum over the session so far, such as the volume of the day. The first row of each session starts it."""
+    """Sum over the session so far, such as the volume of the day.
+
+    Seed: the first row of each session starts it. A missing value keeps the state and gives NaN.
+    """
     day, total = s
     if session != day:
         total = 0.0
@@ -45,7 +46,10 @@ def session_sum(s: State, x: Column, session: Column) -> tuple[State, float]:
 
 @recurrent(state=(nan, nan))
 def session_high(s: State, high: Column, session: Column) -> tuple[State, float]:
-    """Highest value of the session so far. The first row of each session starts it."""
+    """Highest value of the session so far.
+
+    Seed: the first row of each session starts it. A missing value keeps the state and gives NaN.
+    """
     day, top = s
     if session != day:
         top = nan
@@ -58,7 +62,10 @@ def session_high(s: State, high: Column, session: Column) -> tuple[State, float]
 
 @recurrent(state=(nan, nan))
 def session_low(s: State, low: Column, session: Column) -> tuple[State, float]:
-    """Lowest value of the session so far. The first row of each session starts it."""
+    """Lowest value of the session so far.
+
+    Seed: the first row of each session starts it. A missing value keeps the state and gives NaN.
+    """
     day, bottom = s
     if session != day:
         bottom = nan
@@ -71,7 +78,10 @@ def session_low(s: State, low: Column, session: Column) -> tuple[State, float]:
 
 @recurrent(state=(nan, nan))
 def session_open(s: State, x: Column, session: Column) -> tuple[State, float]:
-    """First value of the session that was not missing; give it `bars.open`. NaN before it is known."""
+    """First value of the session that was not missing; give it `bars.open`.
+
+    NaN before it is known; a missing value later does not hide it.
+    """
     day, first = s
     if session != day:
         first = nan
@@ -82,7 +92,10 @@ def session_open(s: State, x: Column, session: Column) -> tuple[State, float]:
 
 @recurrent(state=(nan, nan, nan))
 def previous_close(s: State, close: Column, session: Column) -> tuple[State, float]:
-    """Last value of the session before, the reference of an overnight gap. NaN throughout the first session."""
+    """Last value of the session before that was not missing: the reference of an overnight gap.
+
+    NaN throughout the first session; a missing value does not hide it.
+    """
     day, last, before = s
     if session != day:
         before = last
@@ -97,8 +110,8 @@ def opening_range(
 ) -> tuple[State, tuple[float, float]]:
     """Highest high and lowest low of the session's first `minutes`; NaN before the row that completes them.
 
-    A row belongs to the opening if it closed no later than `minutes` after the open. NaN in a session first seen
-    after its opening.
+    A row belongs to the opening if it closed no later than `minutes` after the open. A missing value keeps the state
+    and gives NaN; a session first seen after its opening gives NaN throughout.
 
     Source: Crabel (1990), "Day Trading with Short Term Price Patterns and Opening Range Breakout".
     """

@@ -156,7 +156,10 @@ def slide_std(s: State, new: float, old: float, n: int, ddof: int) -> tuple[Stat
 
 @rolling(slide=slide_std)
 def rolling_std(w: Window, n: int, ddof: int = 0) -> tuple[State, float]:
-    """Standard deviation of the last n values: the square root of `rolling_var`, with its warm-up and rules.
+    """Standard deviation of the last n values: the square root of `rolling_var`.
+
+    ddof 0 is the population's (as TA-Lib and Bollinger), 1 the sample's (as pandas). Warm-up: n - 1 rows of NaN. NaN
+    while a value of the window is missing or beyond 1e150, and for n <= ddof.
 
     Source: as `rolling_var`.
     """
@@ -185,7 +188,8 @@ def slide_zscore(s: State, new: float, old: float, n: int, ddof: int) -> tuple[S
 def zscore(w: Window, n: int, ddof: int = 0) -> tuple[State, float]:
     """Distance of the newest value from the window's mean, in standard deviations: (x - mean) / std.
 
-    Warm-up and rules of `rolling_var`, and NaN where the deviation is zero.
+    Deviation as `rolling_std`. Warm-up: n - 1 rows of NaN. NaN while a value of the window is missing or beyond 1e150,
+    and where the deviation is zero.
 
     Source: Kreyszig (1979), "Advanced Engineering Mathematics", ch. 24.
     """
