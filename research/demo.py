@@ -1,0 +1,161 @@
+"""The whole path once: real prices to a report, a simulated session to a paper journal, and the proof of equality.
+
+Research may not import live, so the paper session is what it is for a user: a process, `python -m live run`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from data.errors import OnetapeError
+
+ACCOUNT = """# A paper account of the demo. Money would need a broker, a certificate and `trading = true`.
+name = "demo"
+strategy = "momentum"
+clock = "1m"
+broker = "paper"
+cash = 100000.0
+"""
+
+
+def run_demo(out: Path, *, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Run the demo into folder `out`; returns its figures, `ok` among them.
+
+    Args:
+        seed: of the simulated market.
+        say: takes the lines for people.
+    """
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    say("1  A backtest on real prices")
+    real = _real_prices(out, say)
+    say("\n2  The same kind of function on a simulated market with an order book, whole and row by row")
+    paper = _paper_session(out, seed, say)
+    ok = real["ok"] and paper["ok"]
+    say(f"\n{'All of it agrees, to the last bit.' if ok else 'SOMETHING DIFFERS: see above.'}")
+    return {"ok": ok, "real": real, "paper": paper}
+
+
+def _real_prices(out: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    from backtests.engine import run_backtest
+    from data.sources.sample import load
+    from strategies.common.certify import certify
+    from strategies.common.load import load_strategy
+
+    strategy = load_strategy("ma_cross")
+    bars = load(start="2004-08-19")
+    result = run_backtest(bars, strategy)
+    certificate = certify(strategy, rows=4_000, chunkings=50)
+    judged = result.judge()
+    report = result.report(out / "ma_cross.html", certificate=certificate)
+    _say_result(say, "real daily prices, Quandl WIKI (public domain)", result, certificate, judged)
+    say(f"   report        {report}")
+    return _figures(result, certificate, judged) | {"report": str(report)}
+
+
+def _paper_session(out: Path, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
+    from backtests.engine import run_backtest
+    from data.sources.simulated import market
+    from data.tape import write_tape
+    from strategies.common.certify import certify
+    from strategies.common.load import load_strategy
+
+    strategy = load_strategy("momentum")
+    bars, book = market(symbols=("AAA", "BBB", "CCC"), sessions=5, seed=seed, clock=strategy.clock)
+    tape, journal, account = out / "market.parquet", out / "demo.journal", out / "demo.toml"
+    write_tape(tape, bars, book, clock=strategy.clock, source=f"simulated, seed {seed}", simulated=True)
+    account.write_text(ACCOUNT)
+    result = run_backtest(bars, strategy, book=book)
+    certificate = certify(strategy, rows=4_000, chunkings=50)
+    judged = result.judge()
+    _say_result(say, f"SIMULATED intraday market, seed {seed}", result, certificate, judged)
+
+    session = _live("run", str(account), "--replay", str(tape), "--speed", "0", "--journal", str(journal), "--json")
+    orders = _live("show", str(journal), "--json")
+    replay = _live("replay", str(journal), "--json")
+    unequal = _unequal(result, orders["orders"])
+    same = unequal == ""
+    paper = {"rows": session["rows"], "equal": same, "decisions": len(result.orders), "journal": journal.name}
+    report = result.report(out / "momentum.html", certificate=certificate, paper=paper)
+    say(
+        f"   paper session {session['rows']:,} rows one by one, {len(orders['orders'])} decisions: "
+        f"{'equal to the backtest, every bit' if same else 'DIFFERENT: ' + unequal}"
+    )
+    told = "byte for byte" if replay["ok"] else "DIFFERENT"
+    say(f"   replay        {replay['commands']:,} commands from the journal, {told}")
+    say(f"   report        {report}\n   journal       {journal}")
+    figures = _figures(result, certificate, judged)
+    return figures | {
+        "ok": figures["ok"] and same and bool(replay["ok"]),
+        "decisions_equal": same,
+        "report": str(report),
+        "journal": str(journal),
+        "session": session,
+    }
+
+
+def _say_result(say: Callable[[str], None], source: str, result: Any, certificate: Any, judged: Any) -> None:
+    stats = result.stats()
+    rows, symbols = result.bars.shape
+    say(f"   data          {source}: {', '.join(result.bars.symbols)}, {rows:,} rows x {symbols}")
+    say(f"   strategy      {result.strategy} {json.dumps(result.params)}")
+    say(
+        f"   return        {stats['Total Return [%]']:.2f} %   max drawdown {stats['Max Drawdown [%]']:.2f} %   "
+        f"Sharpe {stats['Sharpe Ratio']:.2f}   trades {stats['Total Trades']}"
+    )
+    say(f"   certificate   {certificate.line()}")
+    say(f"   vectorbt      equity of the same orders differs by at most {judged['equity']:.1e} (relative)")
+
+
+def _figures(result: Any, certificate: Any, judged: Any) -> dict[str, Any]:
+    return {
+        "ok": certificate.ok and judged["equity"] <= 1e-9,
+        "rows": len(result.bars),
+        "return": float(result.stats()["Total Return [%]"]) / 100.0,
+        "trades": int(result.stats()["Total Trades"]),
+        "certificate": certificate.line(),
+        "vectorbt_difference": judged["equity"],
+    }
+
+
+def _unequal(result: Any, orders: list[dict[str, Any]]) -> str:
+    """The first order that differs between backtest and journal, or ''. Prices and fees are compared bit by bit."""
+    from strategies.common.position import REASONS
+
+    bars = result.bars
+    mine = [
+        (
+            int(bars.ts[o["decided"]]),
+            bars.symbols[o["column"]],
+            float(o["quantity"]),
+            REASONS[o["reason"]],
+            int(bars.ts[o["filled"]]) if o["filled"] >= 0 else None,
+            float(o["price"]) if o["filled"] >= 0 else None,
+            float(o["fee"]) if o["filled"] >= 0 else None,
+        )
+        for o in result.orders
+    ]
+    keys = ("decided", "symbol", "quantity", "reason", "filled", "price", "fee")
+    theirs = [tuple(order[key] for key in keys) for order in orders]
+    for number, (one, other) in enumerate(zip(mine, theirs, strict=False)):
+        if one != other:
+            return f"order {number}: backtest {one}, paper {other}"
+    if len(mine) != len(theirs):
+        return f"{len(mine)} orders in the backtest, {len(theirs)} in the paper session"
+    return ""
+
+
+def _live(*arguments: str) -> dict[str, Any]:
+    """`python -m live ...` as a process; its JSON answer."""
+    command = [sys.executable, "-m", "live", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  ourselves
+    if done.returncode != 0:
+        raise OnetapeError(f"python -m live {arguments[0]} ended with {done.returncode}: {done.stderr.strip()}")
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
