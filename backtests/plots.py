@@ -46,8 +46,8 @@ def equity_figure(result: Result) -> Figure:
     )
     bottom.fill_between(rows, 100.0 * result.drawdowns[rows], 0.0, color=RED, alpha=0.35, linewidth=0)
     bottom.set_ylabel("drawdown, %")
-    bottom.set_ylim(top=0.0)
-    _name_rows(bottom, result, 0)
+    bottom.set_ylim(min(105.0 * float(np.min(result.drawdowns)), -0.1), 0.0)
+    _name_rows(bottom, result, 0, len(result.bars))
     _tidy(top, bottom)
     return figure
 
@@ -87,7 +87,7 @@ def trades_figure(
     axes.set_ylabel("price")
     axes.set_xlim(first - 0.5, last - 0.5)
     axes.legend(loc="best", frameon=False, fontsize="small")
-    _name_rows(axes, result, first)
+    _name_rows(axes, result, first, last)
     _tidy(axes)
     return figure
 
@@ -106,10 +106,11 @@ def _thinned(values: Any) -> Any:
     return np.array(sorted(picked))
 
 
-def _name_rows(axes: Axes, result: Result, first: int) -> None:
+def _name_rows(axes: Axes, result: Result, first: int, last: int) -> None:
     """Label the rows' axis with their New York times."""
     index = result.index.tz_convert("America/New_York")
-    shown = "%Y-%m-%d" if result.clock == "1d" or len(set(result.bars.session[first:])) > 5 else "%m-%d %H:%M"
+    many = len(np.unique(result.bars.session[first:last])) > 20
+    shown = "%Y-%m-%d" if many or result.clock == "1d" else "%m-%d %H:%M"
 
     def name(value: float, _: Any) -> str:
         row = round(value)
