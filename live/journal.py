@@ -259,6 +259,7 @@ class SqliteJournal:
         return JournalError(f"journal {self.name}: record {seq} is damaged ({why}); restore the file from a backup")
 
     def _failed(self, error: Exception) -> JournalError:
+        self._open = False  # nothing of this transaction is kept: half a step must not be
         return JournalError(f"journal {self.name}: record {self._seq + 1} cannot be written ({error}); trading stops")
 
 
