@@ -12,11 +12,23 @@ is start-independent by construction:
 
     @rolling
     def mid_range(w: Window, n: int):
-        return (max(w) + min(w)) / 2.0
+        high = low = w[0]
+        for x in w:
+            if x - x != 0.0:
+                return nan
+            if x > high:
+                high = x
+            if x < low:
+                low = x
+        return (high + low) / 2.0
 
-Rules that keep the drivers bit-identical: floats only in the state, only `+ - * /`, `sqrt`, comparisons and calls of
-functions that keep these rules; never divide by what may be zero; the state is a tuple of fixed length. Inputs are
-the parameters annotated `Column` or `Window`; the others are parameters.
+That is all it takes to add one: `mid_range(bars.close, 20)` now runs whole, in chunks and live, to the same bits.
+A missing value is NaN, and `x - x != 0.0` asks for it; a recurrent step then says `return s, nan`.
+
+Rules that keep the drivers bit-identical: floats only in the state, only `+ - * /`, `sqrt`, `abs`, comparisons and
+calls of functions that keep these rules (not `max` and `min`, which disagree about NaN and -0.0); never divide by what
+may be zero; the state is a tuple of fixed length. Inputs are the parameters annotated `Column` or `Window`; the others
+are parameters.
 """
 
 from __future__ import annotations

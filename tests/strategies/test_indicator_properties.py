@@ -1,6 +1,7 @@
 """What must hold for every indicator in `strategies.indicators.__all__`: add one there and it is tested here."""
 
 import inspect
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,30 @@ from strategies.common.stream import Stream
 
 COLUMNS = ("x", "w", "a", "b", "flag", "open", "high", "low", "close", "volume", "session", "since_open")
 EVERY = pytest.mark.parametrize("name", indicators.__all__)
-WINDOWED = (
-    "bollinger cci diff donchian lag returns roc rolling_max rolling_min rolling_std rolling_sum rolling_var slope sma "
-    "stochastic typical_price vwma williams_r wma zscore"
-).split()
+WINDOWED = set(
+    [
+        "bollinger",
+        "cci",
+        "diff",
+        "donchian",
+        "lag",
+        "returns",
+        "roc",
+        "rolling_max",
+        "rolling_min",
+        "rolling_std",
+        "rolling_sum",
+        "rolling_var",
+        "slope",
+        "sma",
+        "stochastic",
+        "typical_price",
+        "vwma",
+        "williams_r",
+        "wma",
+        "zscore",
+    ]
+)
 
 
 def bits(array: Any) -> bytes:
@@ -93,7 +114,7 @@ def rejoin(parts: list[list[np.ndarray]]) -> list[bytes]:
 def cuts(data: Any, rows: int) -> list[tuple[int, int]]:
     inner = data.draw(st.lists(st.integers(1, rows), max_size=8), label="cuts")
     edges = sorted({0, rows, *inner})
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))
 
 
 def test_every_public_indicator_says_what_becomes_of_a_missing_value() -> None:
