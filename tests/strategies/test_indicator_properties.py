@@ -15,30 +15,28 @@ from strategies.common.stream import Stream
 
 COLUMNS = ("x", "w", "a", "b", "flag", "open", "high", "low", "close", "volume", "session", "since_open")
 EVERY = pytest.mark.parametrize("name", indicators.__all__)
-WINDOWED = set(
-    [
-        "bollinger",
-        "cci",
-        "diff",
-        "donchian",
-        "lag",
-        "returns",
-        "roc",
-        "rolling_max",
-        "rolling_min",
-        "rolling_std",
-        "rolling_sum",
-        "rolling_var",
-        "slope",
-        "sma",
-        "stochastic",
-        "typical_price",
-        "vwma",
-        "williams_r",
-        "wma",
-        "zscore",
-    ]
-)
+WINDOWED = {
+    "bollinger",
+    "cci",
+    "diff",
+    "donchian",
+    "lag",
+    "returns",
+    "roc",
+    "rolling_max",
+    "rolling_min",
+    "rolling_std",
+    "rolling_sum",
+    "rolling_var",
+    "slope",
+    "sma",
+    "stochastic",
+    "typical_price",
+    "vwma",
+    "williams_r",
+    "wma",
+    "zscore",
+}
 
 
 def bits(array: Any) -> bytes:
