@@ -31,7 +31,7 @@ class InterpretedSite:
         inputs = range(indicator.inputs if span else 0)
         self.windows = [[deque([nan] * span, span) for _ in range(columns)] for _ in inputs]
         self._checked = False
-        self.row, self._loop = _maker(indicator)(
+        self.row, self._loop = _maker(indicator, columns == 1)(
             indicator.step,
             indicator.slide,
             self.states,
@@ -39,7 +39,7 @@ class InterpretedSite:
             self._cells,
             knobs,
             (1, columns),
-            indicator.dtype,
+            np.dtype(indicator.dtype),
             indicator.result,
         )
 
@@ -105,14 +105,14 @@ class InterpretedSite:
 
 
 @cache
-def _maker(indicator: Indicator) -> Callable[..., Any]:
-    namespace: dict[str, Any] = {"array": np.array, "ndarray": np.ndarray, "FLOAT": _FLOAT}
-    exec(compile(_source(indicator), f"<{indicator.name}, row by row>", "exec"), namespace)  # noqa: S102  our own text
+def _maker(indicator: Indicator, single: bool) -> Callable[..., Any]:
+    namespace: dict[str, Any] = {"array": np.array, "empty": np.empty, "ndarray": np.ndarray, "FLOAT": _FLOAT}
+    exec(compile(_source(indicator, single), f"<{indicator.name}, row by row>", "exec"), namespace)  # noqa: S102  our own text
     made: Callable[..., Any] = namespace["make"]
     return made
 
 
-def _source(indicator: Indicator) -> str:
+def _source(indicator: Indicator, single: bool) -> str:
     """The source of `make(...) -> (row, loop)`: `loop` takes lists of N values, `row` the call's own arguments.
 
     `row` gives None where an input is not one plain row or a parameter has changed: then the general way decides.
@@ -142,7 +142,13 @@ def _source(indicator: Indicator) -> str:
                 f"if not exact: s, {value} = {whole}",
                 "states[j] = s",
             ]
-    over = f"zip({', '.join(sources)})" if len(sources) > 1 else sources[0]
+    pull = f"zip({', '.join(sources)})" if len(sources) > 1 else sources[0]
+    plain = "type(x{0}) is ndarray and x{0}.dtype is FLOAT and x{0}.shape == shape"
+    listed = [f"x{i} = x{i}.tolist()[0] if {plain.format(i)} else cells(x{i})" for i in every]
+    answer = _one(body, names, len(fields)) if single else [f"cube = array(loop({xs}), dtype)"]
+    rows = ", ".join(f"cube[{i}:{i + 1}]" for i in fields)
+    given = f"result({rows})" if indicator.fields else "cube"
+    changed = " or ".join(f"q{i} != p{i}" for i in range(len(ps))) or "False"
     lines = [
         "def make(step, slide, states, windows, cells, knobs, shape, dtype, result):",
         *([f"    {', '.join(f'windows{i}' for i in every)}, = windows"] if indicator.rolling else []),
@@ -150,23 +156,25 @@ def _source(indicator: Indicator) -> str:
         f"    def loop({xs}):",
         f"        {'; '.join(f'o{i} = []' for i in fields)}",
         "        j = 0",
-        f"        for {', '.join(names)} in {over}:",
+        f"        for {', '.join(names)} in {pull}:",
         *(f"            {line}" for line in body),
         f"            {'; '.join(f'o{i}.append(v{i})' for i in fields)}",
         "            j += 1",
         f"        return [{', '.join(f'o{i}' for i in fields)}]",
         f"    def row({', '.join([f'x{i}' for i in every] + [f'q{i}' for i in range(len(ps))])}):",
+        f"        if {changed}: return None",
+        "        try:",
+        *(f"            {line}" for line in listed),
+        "        except TypeError: return None",
+        *(f"        {line}" for line in answer),
+        f"        return {given}",
+        "    return row, loop",
     ]
-    if ps:
-        lines.append(f"        if {' or '.join(f'q{i} != p{i}' for i in range(len(ps)))}: return None")
-    lines.append("        try:")
-    for i in every:
-        plain = f"type(x{i}) is ndarray and x{i}.dtype is FLOAT and x{i}.shape == shape"
-        lines.append(f"            x{i} = x{i}.tolist()[0] if {plain} else cells(x{i})")
-    lines += ["        except TypeError: return None", f"        cube = array(loop({xs}), dtype)"]
-    if indicator.fields:
-        lines.append(f"        return result({', '.join(f'cube[{i}:{i + 1}]' for i in fields)})")
-    else:
-        lines.append("        return cube")
-    lines.append("    return row, loop")
     return "\n".join(lines)
+
+
+def _one(body: list[str], names: list[str], fields: int) -> list[str]:
+    """One symbol: the same body without a loop, and no lists made of single values."""
+    pulled = [f"{name} = {'x' if name[0] == 'a' else 'windows'}{name[1:]}[0]" for name in names]
+    filled = [f"cube[{i}, 0] = v{i}" for i in range(fields)]
+    return [*pulled, "j = 0", *body, f"cube = empty(({fields}, 1), dtype)", *filled]

@@ -92,6 +92,7 @@ class Indicator:
         self.dtype = dtype
         self._arity = len(parameters)
         self._names = tuple(p.name for p in parameters)
+        self._required = sum(p.default is p.empty for p in parameters)
         self._defaults = tuple(_Missing() if p.default is p.empty else p.default for p in parameters)
         self.__doc__, self.__name__, self.__module__ = step.__doc__, step.__name__, step.__module__
         self.__wrapped__ = step
@@ -137,6 +138,8 @@ class Indicator:
 
     def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """The arguments in order, defaults filled in (`Signature.bind` does this at thirty times the cost)."""
+        if not kwargs and self._required <= len(args) <= self._arity:
+            return args + self._defaults[len(args) :]
         late = self._names[len(args) :]
         values = [kwargs.get(name, default) for name, default in zip(late, self._defaults[len(args) :], strict=True)]
         if len(args) <= self._arity and _Missing not in map(type, values) and kwargs.keys() <= set(late):
