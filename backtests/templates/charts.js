@@ -221,7 +221,6 @@ class Chart {
     this.words = html("div", { class: "readout", "aria-live": "off" });
     this.root = make("svg", { class: "zooms", tabindex: "0", role: "group", "aria-label": label });
     host.append(this.words, this.root);
-    this.cross = null;
     view.heard.push(() => this.draw());
     this.listen();
     fitted(host, () => this.draw(), 700, (width) => { this.forced = width; });
@@ -239,8 +238,6 @@ class Chart {
     const height = this.panes.reduce((sum, pane) => sum + pane.height + gap, below);
     this.root.replaceChildren();
     this.root.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    const clip = this.host.id + "-clip";
-    this.root.append(make("clipPath", { id: clip }, make("rect", { x: -1, y: 0, width: this.plot + 2, height })));
     const turns = timeTicks(this.trace(), this.view.low, this.view.high, x);
     for (const turn of turns) {
       this.root.append(make("line", { class: "axis", x1: x(turn.row), x2: x(turn.row), y1: 0, y2: height - below }));
@@ -249,7 +246,9 @@ class Chart {
       this.root.append(text);
     }
     let top = 8;
-    for (const pane of this.panes) {
+    for (const [place, pane] of this.panes.entries()) {
+      const clip = `${this.host.id}-clip-${place}`;
+      this.root.append(make("clipPath", { id: clip }, make("rect", { x: -1, y: top - 6, width: this.plot + 2, height: pane.height + 12 })));
       pane.top = top;
       pane.y = this.scale(pane);
       const layer = make("g", { "clip-path": `url(#${clip})` });
@@ -366,19 +365,21 @@ class Chart {
 }
 
 // The path through the values in view; unknown values are gaps.
-function line(rows, values, scales, step) {
+function line(rows, values, scales) {
   let text = "", open = false;
   for (const i of shown(rows, values, scales.low, scales.high)) {
     if (Number.isNaN(values[i])) { open = false; continue; }
     const x = scales.x(rows[i]).toFixed(1), y = scales.y(values[i]).toFixed(1);
-    text += open ? (step ? `H${x}V${y}` : `L${x} ${y}`) : `M${x} ${y}`;
+    text += `${open ? "L" : "M"}${x} ${y}`;
     open = true;
   }
   return text;
 }
 
+// Lowest and highest value in view; of the rows around it where it holds fewer than two.
 function extent(rows, low, high, ...series) {
-  const from = Math.max(0, seek(rows, low) - 1), to = Math.min(rows.length, seek(rows, high) + 1);
+  let from = seek(rows, low), to = seek(rows, high + 1e-9);
+  if (to - from < 2) [from, to] = [Math.max(0, from - 1), Math.min(rows.length, to + 1)];
   let least = Infinity, most = -Infinity;
   for (const values of series) {
     for (let i = from; i < to; i++) {

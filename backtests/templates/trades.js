@@ -58,7 +58,7 @@ class Prices {
     this.chosen = i;
     this.load(this.trades.symbol[i]);
     const from = this.trades.entry_row[i], to = this.trades.exit_row[i];
-    const room = Math.max(20, (to - from) * 0.6);
+    const room = Math.max(15, (to - from) * 0.6);
     this.view.set(from - room, to + room);
   }
 
@@ -73,7 +73,8 @@ class Prices {
     const t = this.trades;
     let [least, most] = extent(this.trace.rows, low, high, this.trace.high, this.trace.low, this.trace.close);
     for (const i of this.inView(low, high)) {
-      for (const value of [t.entry_row[i] >= low ? t.entry[i] : null, t.exit_row[i] <= high ? t.exit[i] : null]) {
+      const ends = [t.entry_row[i] >= low ? t.entry[i] : null, t.exit_row[i] <= high ? t.exit[i] : null];
+      for (const value of i === this.chosen ? [...ends, t.stop[i], t.target[i]] : ends) {
         if (value === null) continue;
         least = Math.min(least, value);
         most = Math.max(most, value);
@@ -100,7 +101,7 @@ class Prices {
         this.levels(layer, scales, i);
       }
     }
-    const size = seen.length > 150 ? 4 : 6;
+    const size = seen.length > 400 ? 3 : seen.length > 150 ? 4 : 6;
     const paths = { "buy in": "", "sell in": "", "buy out": "", "sell out": "" };
     for (const i of seen) {
       const buys = t.side[i] > 0;
@@ -132,16 +133,19 @@ class Prices {
     return text;
   }
 
-  // Candles where every row in view is there and has a few pixels; a hollow body closed above its open.
+  // Candles where most rows in view are there and have a few pixels; a hollow body closed above its open.
   candles(layer, scales) {
     const { rows, open, high, low, close } = this.trace;
     const from = Math.max(0, seek(rows, scales.low) - 1), to = Math.min(rows.length, seek(rows, scales.high) + 1);
     const pitch = scales.plot / (scales.high - scales.low);
-    if (pitch < 3.6 || to - from < 2 || rows[to - 1] - rows[from] !== to - 1 - from) return false;
+    if (pitch < 3.6 || to - from < 2 || to - from < (scales.high - scales.low) / 2) return false;
     const half = Math.min(pitch * 0.32, 9);
-    let wicks = "", up = "", down = "";
+    let wicks = "", up = "", down = "", gaps = "";
     for (let i = from; i < to; i++) {
       if (Number.isNaN(close[i])) continue;
+      if (i > from && rows[i] - rows[i - 1] > 1 && !Number.isNaN(close[i - 1])) {
+        gaps += `M${scales.x(rows[i - 1]).toFixed(1)} ${scales.y(close[i - 1]).toFixed(1)}L${scales.x(rows[i]).toFixed(1)} ${scales.y(open[i]).toFixed(1)}`;
+      }
       const x = scales.x(rows[i]), a = scales.y(open[i]), b = scales.y(close[i]);
       const top = Math.min(a, b), tall = Math.max(1, Math.abs(a - b));
       wicks += `M${x.toFixed(1)} ${scales.y(high[i]).toFixed(1)}V${top.toFixed(1)}M${x.toFixed(1)} ${(top + tall).toFixed(1)}V${scales.y(low[i]).toFixed(1)}`;
@@ -149,7 +153,7 @@ class Prices {
       if (close[i] >= open[i]) up += body;
       else down += body;
     }
-    layer.append(make("path", { class: "wick", d: wicks }), make("path", { class: "up", d: up }), make("path", { class: "down", d: down }));
+    layer.append(make("path", { class: "range", d: gaps }), make("path", { class: "wick", d: wicks }), make("path", { class: "up", d: up }), make("path", { class: "down", d: down }));
     return true;
   }
 
