@@ -125,6 +125,17 @@ def play(path: Path | str) -> Iterator[Header | Row]:
         raise DataError(f"tape {path} holds {count} rows, its header says {header.rows}; {_AGAIN}")
 
 
+def is_tape(path: Path | str) -> bool:
+    """True for a Parquet file that says it is a tape; what is damaged or absent is left to `read_tape` to tell."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return METADATA in (pq.read_schema(path).metadata or {})
+    except (pa.ArrowException, OSError):
+        return Path(path).suffix == ".tape"
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A draft beside `path` that takes its name when the block ends well, and vanishes when it does not.
