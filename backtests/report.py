@@ -3,7 +3,7 @@
     write_report(result, "report.html", certificate=certificate, judge=result.judge())
 
 The charts are drawn as SVG by a few hundred lines of our own script instead of an inlined plotting library. A library
-costs 4.8 MB a file before the first number and brings its own colours, fonts and random ids; ours costs 30 kB, follows
+costs 4.8 MB a file before the first number and brings its own colours, fonts and random ids; ours costs 45 kB, follows
 the page's theme, prints as lines and gives the same bytes for the same run. What it gives up is the library's many
 chart types, of which a report needs three.
 

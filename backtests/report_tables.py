@@ -14,7 +14,7 @@ from backtests import metrics
 from backtests.report_costs import Spent, spent
 from backtests.report_text import NOTHING, count, day_of, money, number, percent, plain
 from backtests.result import Result
-from data.calendar import parse_clock
+from data.calendar import parse_clock, periods_per_year
 from strategies.common.position import K_FLAT, REASONS
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -27,12 +27,11 @@ def tiles(result: Result) -> list[dict[str, str]]:
     """The six numbers of the verdict: {"label", "value", "note", "tone"}."""
     m = result.metrics
     costs = spent(result)
-    growth = m["annual_return"] if m["total_return"] > -1.0 else metrics.nan
     return [
         _tile(
             "Total return",
             percent(m["total_return"], sign=True),
-            f"{percent(growth, sign=True)} a year · buy and hold {percent(m['benchmark_return'], sign=True)}",
+            f"{_a_year(result)} · buy and hold {percent(m['benchmark_return'], sign=True)}",
             m["total_return"],
         ),
         _tile(
@@ -170,6 +169,13 @@ def span(result: Result) -> str:
 def _tile(label: str, value: str, note: str, signed: float = 0.0) -> dict[str, str]:
     tone = "gain" if signed > 0.0 else "loss" if signed < 0.0 else ""
     return {"label": label, "value": value, "note": note, "tone": tone}
+
+
+def _a_year(result: Result) -> str:
+    """The return a year; a run of less than a quarter is not blown up to a year."""
+    if len(result.bars) * 4 < periods_per_year(result.clock):
+        return f"over {count(len(np.unique(result.bars.session)), 'session')}"
+    return f"{percent(result.metrics['annual_return'], sign=True)} a year"
 
 
 def _under_water(seconds: float) -> str:

@@ -214,7 +214,7 @@ class View {
   get whole() { return this.low <= 0 && this.high >= this.most; }
 }
 
-// Panes: {height, label, domain(low, high) -> [min, max], log(), ticks: text of a value, draw(layer, scales)}.
+// Panes: {tall: pixels, domain(low, high) -> [min, max], log(), ticks: text of a value, draw(layer, scales)}.
 class Chart {
   constructor(host, { label, view, trace, panes, readout, pick }) {
     Object.assign(this, { host, view, trace, panes, readout, pick });
@@ -235,6 +235,7 @@ class Chart {
     this.plot = width - GUTTER;
     const x = (row) => this.x(row);
     const below = 24, gap = 14;
+    for (const pane of this.panes) pane.height = pane.tall * (this.forced ? 0.62 : 1);
     const height = this.panes.reduce((sum, pane) => sum + pane.height + gap, below);
     this.root.replaceChildren();
     this.root.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -364,13 +365,13 @@ class Chart {
   }
 }
 
-// The path through the values in view; unknown values are gaps.
+// The path through the values in view; unknown values are gaps, a value between two of them is a dot.
 function line(rows, values, scales) {
   let text = "", open = false;
   for (const i of shown(rows, values, scales.low, scales.high)) {
     if (Number.isNaN(values[i])) { open = false; continue; }
     const x = scales.x(rows[i]).toFixed(1), y = scales.y(values[i]).toFixed(1);
-    text += `${open ? "L" : "M"}${x} ${y}`;
+    text += open ? `L${x} ${y}` : `M${x} ${y}h0`;
     open = true;
   }
   return text;

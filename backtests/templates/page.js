@@ -12,7 +12,7 @@ function equityChart() {
   const [least, most] = extent(trace.rows, 0, run.rows, trace.value, trace.held);
   let log = least > 0 && most / least > 4;
   const equity = {
-    height: 300,
+    tall: 300,
     log: () => log,
     domain: (low, high) => extent(trace.rows, low, high, trace.value, trace.held),
     ticks: (value, step) => dollars(step >= 1000 ? value / 1000 : value, step >= 1000 ? 0 : step < 1 ? 2 : 0) + (step >= 1000 ? "k" : ""),
@@ -24,7 +24,7 @@ function equityChart() {
     },
   };
   const under = {
-    height: 110,
+    tall: 110,
     flush: true,
     domain: (low, high) => [extent(trace.rows, low, high, trace.under)[0], 0],
     ticks: (value, step) => percents(value, step < 0.01 ? 1 + (step < 0.001) : 0),

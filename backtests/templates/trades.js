@@ -9,7 +9,7 @@ class Prices {
     this.chosen = -1;
     this.onpick = () => {};
     this.pane = {
-      height: 340,
+      tall: 340,
       domain: (low, high) => this.domain(low, high),
       ticks: (value, step) => amount(value, this.digits(step)),
       draw: (layer, scales) => this.draw(layer, scales),
@@ -73,14 +73,17 @@ class Prices {
     const t = this.trades;
     let [least, most] = extent(this.trace.rows, low, high, this.trace.high, this.trace.low, this.trace.close);
     for (const i of this.inView(low, high)) {
-      const ends = [t.entry_row[i] >= low ? t.entry[i] : null, t.exit_row[i] <= high ? t.exit[i] : null];
-      for (const value of i === this.chosen ? [...ends, t.stop[i], t.target[i]] : ends) {
+      for (const value of [t.entry_row[i] >= low ? t.entry[i] : null, t.exit_row[i] <= high ? t.exit[i] : null]) {
         if (value === null) continue;
         least = Math.min(least, value);
         most = Math.max(most, value);
       }
     }
-    return [least, most];
+    // Room for the levels of the chosen trade, where they do not flatten the prices.
+    const room = most - least, i = this.chosen;
+    const levels = i >= 0 && t.symbol[i] === this.symbol ? [t.stop[i], t.target[i]] : [];
+    const near = levels.filter((value) => value !== null && value > least - room && value < most + room);
+    return [Math.min(least, ...near), Math.max(most, ...near)];
   }
 
   draw(layer, scales) {

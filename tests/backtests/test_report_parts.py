@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from backtests.engine import run_backtest
 from backtests.report_costs import spent
-from backtests.report_tables import months, reason_rows
+from backtests.report_tables import months, reason_rows, tiles
 from backtests.report_text import count, day_of, local_seconds, money, number, percent, plain, small
 from backtests.report_traces import (
     BUCKETS,
@@ -190,6 +190,13 @@ def test_a_short_intraday_run_is_shown_by_session():
     assert table["by"] == "session"
     assert [row[0] for row in table["rows"]] == [day_of(int(day)) for day in np.unique(bars.session)]
     assert sum(int(row[4].replace(",", "")) for row in table["rows"]) == len(result.trades.closed)
+
+
+def test_a_few_sessions_are_not_blown_up_to_a_year():
+    bars, _ = random_bars(4 * 390, 1, 5, "1m")
+    assert tiles(run_backtest(bars, crossing))[0]["note"].startswith("over 4 sessions")
+    years = sample.load(("IBM",), 20050101, 20061231)
+    assert " a year" in tiles(run_backtest(years, "ma_cross"))[0]["note"]
 
 
 def test_orders_are_counted_by_reason():
