@@ -103,8 +103,14 @@ def call(app: typer.Typer, argv: Sequence[str]) -> int:
     import typer
     from typer.main import get_command
 
+    command = get_command(app)
     try:
-        outcome = get_command(app).main(list(argv), standalone_mode=False)
+        if "--help" in argv or "-h" in argv:
+            text = _help(command, argv)
+            if text:
+                typer.echo(text)
+                return 0
+        outcome = command.main(list(argv), standalone_mode=False)
     except OnetapeError as error:
         return _fail(str(error), error.exit_code)
     except typer.TyperException as error:
@@ -122,6 +128,32 @@ def call(app: typer.Typer, argv: Sequence[str]) -> int:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror}", 1)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _help(command: Any, argv: Sequence[str]) -> str:
+    """The help of the command that `argv` names, '' if it names none.
+
+    typer would answer as well, but to read a single option it loads pydantic, which takes longer than all the rest.
+    """
+    import typer
+
+    context = typer.Context(command, info_name=_program(), **command.context_settings)
+    for word in argv:
+        if word.startswith("-"):
+            break
+        if not hasattr(command, "get_command"):
+            continue  # an argument
+        command = command.get_command(context, word)
+        if command is None:
+            return ""
+        context = typer.Context(command, info_name=word, parent=context, **command.context_settings)
+    return str(command.get_help(context))
+
+
+def _program() -> str:
+    """How this program was started: `python -m data`."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return f"python -m {spec.name.removesuffix('.__main__')}" if spec else os.path.basename(sys.argv[0])  # noqa: PTH119
 
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:

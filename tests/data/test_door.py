@@ -47,6 +47,18 @@ def test_no_command_shows_the_help_and_exits_2(capsys):
     assert "act" in capsys.readouterr().out
 
 
+def test_help_of_a_command_and_of_the_room_is_printed_without_pydantic(python, capsys):
+    assert call(app_of(lambda: None), ["act", "--help"]) == 0
+    assert "act [OPTIONS]" in capsys.readouterr().out
+    assert call(app_of(lambda: None), ["-h"]) == 0
+    assert "Commands:" in capsys.readouterr().out
+    assert call(app_of(lambda: None), ["atc", "--help"]) == 2
+    assert "no such command 'atc'" in capsys.readouterr().err
+    code = "import sys; from data.door import call, new_app\napp = new_app('A room.')\n"
+    code += "app.command('act')(lambda: None)\ncall(app, ['act', '--help'])\nprint('pydantic' in sys.modules)"
+    assert python("-c", code).stdout.endswith("False\n")
+
+
 def test_a_file_that_cannot_be_read_is_one_sentence(capsys):
     assert call(raising(FileNotFoundError(2, "No such file or directory", "x.csv")), ["act"]) == 1
     assert capsys.readouterr().err == "error: x.csv: No such file or directory\n"

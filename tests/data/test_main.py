@@ -177,5 +177,5 @@ def test_play_ends_quietly_when_its_reader_goes_away(tmp_path, checkout):
 def test_help_loads_nothing_heavy(python, argv):
     code = f"import sys; sys.argv = ['data', {', '.join(map(repr, argv))}{',' if argv else ''} '--help']\n"
     code += "import runpy\ntry: runpy.run_module('data', run_name='__main__')\nexcept SystemExit: pass\n"
-    code += "print({'numpy', 'pandas', 'pyarrow', 'numba'} & {*sys.modules})"
+    code += "print({'numpy', 'pandas', 'pyarrow', 'numba', 'pydantic'} & {*sys.modules})"
     assert python("-c", code).stdout.splitlines()[-1] == "set()"
