@@ -135,9 +135,7 @@ def _result(
         clock = strategy.clock
     rows = load_rows(source, wanted, start, end, clock=clock, seed=seed)
     if rows.clock != strategy.clock:
-        warnings.warn(
-            f"{strategy.name} is written for rows of {strategy.clock}, these are of {rows.clock}", stacklevel=1
-        )
+        warnings.warn(f"{strategy.name} is written for {strategy.clock} rows, these are {rows.clock}", stacklevel=1)
     if strategy.needs_book and rows.book is None:
         warnings.warn(
             f"{strategy.name} reads the book (L2) and these rows have none; conditions on it are never true",
