@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-WIDTH, HEIGHT = 1240, 1655
+WIDTH, HEIGHT = 1240, 1645
 COLOURS = 96
 
 
