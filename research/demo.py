@@ -50,10 +50,11 @@ def _real_prices(out: Path, say: Callable[[str], None]) -> dict[str, Any]:
 
     strategy = load_strategy("ma_cross")
     bars = load(start="2004-08-19")
-    result = run_backtest(bars, strategy)
+    origin = {"source": "Quandl WIKI daily prices (public domain), adjusted", "simulated": False}
+    result = run_backtest(bars, strategy, origin=origin)
     certificate = certify(strategy, rows=4_000, chunkings=50)
     judged = result.judge()
-    report = result.report(out / "ma_cross.html", certificate=certificate)
+    report = result.report(out / "ma_cross.html", certificate=certificate, judge=judged)
     _say_result(say, "real daily prices, Quandl WIKI (public domain)", result, certificate, judged)
     say(f"   report        {report}")
     return _figures(result, certificate, judged) | {"report": str(report)}
@@ -71,7 +72,8 @@ def _paper_session(out: Path, seed: int, say: Callable[[str], None]) -> dict[str
     tape, journal, account = out / "market.parquet", out / "demo.journal", out / "demo.toml"
     write_tape(tape, bars, book, clock=strategy.clock, source=f"simulated, seed {seed}", simulated=True)
     account.write_text(ACCOUNT)
-    result = run_backtest(bars, strategy, book=book)
+    origin = {"source": f"simulated market with an order book, seed {seed}", "simulated": True}
+    result = run_backtest(bars, strategy, book=book, origin=origin)
     certificate = certify(strategy, rows=4_000, chunkings=50)
     judged = result.judge()
     _say_result(say, f"SIMULATED intraday market, seed {seed}", result, certificate, judged)
@@ -82,17 +84,17 @@ def _paper_session(out: Path, seed: int, say: Callable[[str], None]) -> dict[str
     unequal = _unequal(result, orders["orders"])
     same = unequal == ""
     paper = {"rows": session["rows"], "equal": same, "decisions": len(result.orders), "journal": journal.name}
-    report = result.report(out / "momentum.html", certificate=certificate, paper=paper)
+    report = result.report(out / "momentum.html", certificate=certificate, judge=judged, paper=paper)
     say(
         f"   paper session {session['rows']:,} rows one by one, {len(orders['orders'])} decisions: "
         f"{'equal to the backtest, every bit' if same else 'DIFFERENT: ' + unequal}"
     )
-    told = "byte for byte" if replay["ok"] else "DIFFERENT"
+    told = "byte for byte" if replay["same"] else "DIFFERENT"
     say(f"   replay        {replay['commands']:,} commands from the journal, {told}")
     say(f"   report        {report}\n   journal       {journal}")
     figures = _figures(result, certificate, judged)
     return figures | {
-        "ok": figures["ok"] and same and bool(replay["ok"]),
+        "ok": figures["ok"] and same and bool(replay["same"]),
         "decisions_equal": same,
         "report": str(report),
         "journal": str(journal),
