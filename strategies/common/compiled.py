@@ -143,7 +143,7 @@ def _compile(indicator: Indicator, slots: int) -> Callable[..., None]:
 
 
 def _loop(indicator: Indicator, slots: int) -> str:
-    """The source of the loop around a step."""
+    """The source of the loop around a step (`span <= i` always holds: it spares the compiler negative indices)."""
     xs = [f"x{i}" for i in range(indicator.inputs)]
     outs = [f"out{i}" for i in range(len(indicator.fields or ("value",)))]
     ps = [f"p{i}" for i in range(len(indicator.knobs))]
@@ -180,7 +180,7 @@ def _loop(indicator: Indicator, slots: int) -> str:
         s = {load}
         i = ahead
         while i < x0.shape[0]:
-            while i < x0.shape[0]:
+            while span <= i < x0.shape[0]:
                 following, v, exact = slide(s, {pairs}{tail})
                 if not exact:
                     break
