@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from data.sources.compiled import compiled, failures, uniform, waiting
+from data.sources.compiled import failures, uniform, waiting
 from data.sources.value_sim import OPEN, PACE, TILT, VALUE
 
 BID, ASK = 0, 1
@@ -55,7 +55,6 @@ BEST, EDGE, TOTAL = TOP + 1, TOP + 2, TOP + 3  # index of the best price, lowest
 # a tuple would be counted in and out each time.
 
 
-@compiled
 def empty_book() -> Any:
     """A book without an order."""
     book = np.zeros((2, TOP + 4), np.int64)
@@ -63,13 +62,11 @@ def empty_book() -> Any:
     return book
 
 
-@compiled
 def price_tick(side: int, index: int) -> int:
     """The tick of an index, and the index of a tick."""
     return index if side == BID else TOP - index
 
 
-@compiled
 def add(book: Any, side: int, index: int, size: int) -> None:
     """Put `size` shares at `index`."""
     book[side, index] += size
@@ -78,7 +75,6 @@ def add(book: Any, side: int, index: int, size: int) -> None:
     book[side, EDGE] = min(book[side, EDGE], index)
 
 
-@compiled
 def take(book: Any, side: int, index: int, size: int) -> None:
     """Remove `size` shares from `index`; the best price falls back where its level is empty."""
     book[side, index] -= size
@@ -87,13 +83,11 @@ def take(book: Any, side: int, index: int, size: int) -> None:
         book[side, BEST] -= 1
 
 
-@compiled
 def is_one_sided(book: Any) -> bool:
     """True when a side has been swept clean."""
     return bool(book[BID, BEST] < book[BID, EDGE] or book[ASK, BEST] < book[ASK, EDGE])
 
 
-@compiled
 def forget(book: Any, behind: int) -> None:
     """Drop what lies more than `behind` ticks from the best price of its side."""
     for side in range(2):
@@ -103,7 +97,6 @@ def forget(book: Any, behind: int) -> None:
             book[side, EDGE] += 1
 
 
-@compiled
 def clear(book: Any) -> None:
     """Drop everything."""
     for side in range(2):
@@ -111,7 +104,6 @@ def clear(book: Any) -> None:
         book[side, BEST], book[side, EDGE], book[side, TOTAL] = -1, TOP, 0
 
 
-@compiled
 def depth_of(book: Any, side: int) -> int:
     """Shares over the best `LEVELS` levels."""
     shares, found, index = 0, 0, book[side, BEST]
@@ -123,7 +115,6 @@ def depth_of(book: Any, side: int) -> int:
     return int(shares)
 
 
-@compiled
 def ladder(book: Any, side: int, ticks: Any, sizes: Any) -> None:
     """Write the best `LEVELS` levels into `ticks` and `sizes`, best first; zeros where there are fewer."""
     found, index = 0, book[side, BEST]
@@ -134,7 +125,6 @@ def ladder(book: Any, side: int, ticks: Any, sizes: Any) -> None:
         index -= 1
 
 
-@compiled
 def order_size(state: Any) -> int:
     """Shares of one order: mostly a few round lots, some odd lots, now and then a large one."""
     kind = uniform(state)
@@ -144,26 +134,23 @@ def order_size(state: Any) -> int:
     return 100 * lots * (1 if kind < 0.95 else 5)
 
 
-@compiled
 def seed_book(state: Any, book: Any, middle: float) -> None:
     """Fill an empty book around `middle` (ticks)."""
     for k in range(SEED_LEVELS):
         for side in range(2):
             centre = middle if side == BID else TOP - middle
-            add(book, side, int(np.floor(centre - HALF_SPREAD)) - k, 300 + order_size(state))
+            add(book, side, int(centre - HALF_SPREAD) - k, 300 + order_size(state))
 
 
-@compiled
 def limit_order(state: Any, book: Any, belief: float, tilt: float) -> None:
     """A maker's order, near what makers believe or deep in the book; it never crosses."""
     side = BID if uniform(state) < 0.5 + TILT_OF_LIMITS * tilt else ASK
     centre = belief if side == BID else TOP - belief
     behind = failures(state, 0.38) if uniform(state) < 0.85 else int(uniform(state) * 30.0)
-    index = int(np.floor(centre - HALF_SPREAD)) - behind
+    index = int(centre - HALF_SPREAD) - behind
     add(book, side, min(index, TOP - book[1 - side, BEST] - 1), order_size(state))
 
 
-@compiled
 def cancel_order(state: Any, book: Any, belief: float) -> None:
     """One order leaves: a stale quote first, else one from anywhere near the top."""
     side = BID if uniform(state) * (book[BID, TOTAL] + book[ASK, TOTAL]) < book[BID, TOTAL] else ASK
@@ -181,7 +168,6 @@ def cancel_order(state: Any, book: Any, belief: float) -> None:
         take(book, side, index, size)
 
 
-@compiled
 def market_order(book: Any, now: Any, rows_out: Any, trades: Any, ts: int, buys: bool, size: int, worst: int) -> None:
     """Take up to `size` shares from the other side, no worse than index `worst` there."""
     side = ASK if buys else BID
@@ -193,7 +179,6 @@ def market_order(book: Any, now: Any, rows_out: Any, trades: Any, ts: int, buys:
         print_trade(now, rows_out, trades, ts, price_tick(side, index), filled, 1 if buys else -1)
 
 
-@compiled
 def print_trade(now: Any, rows_out: Any, trades: Any, ts: int, tick: int, size: int, aggressor: int) -> None:
     """One trade into the row and onto the tape; `aggressor` 1 bought, -1 sold, 0 an auction."""
     r = now[ROW]
@@ -206,12 +191,11 @@ def print_trade(now: Any, rows_out: Any, trades: Any, ts: int, tick: int, size: 
     if aggressor != 0:
         rows_out[r, BOUGHT if aggressor > 0 else SOLD] += size
     i = now[TRADES]
-    if i < trades.shape[0]:
+    if i < len(trades):
         trades[i, 0], trades[i, 1], trades[i, 2], trades[i, 3] = ts, tick, size, aggressor
     now[TRADES] += 1
 
 
-@compiled
 def note_quote(book: Any, now: Any, rows_out: Any, quotes: Any, ts: int) -> None:
     """The best bid and offer after an event: the flow imbalance of the row, and a quote if anything changed.
 
@@ -233,12 +217,11 @@ def note_quote(book: Any, now: Any, rows_out: Any, quotes: Any, ts: int) -> None
         rows_out[now[ROW], OFI] += flow
     now[BB], now[BS], now[AA], now[AS] = bid, bid_size, ask, ask_size
     i = now[QUOTES]
-    if i < quotes.shape[0]:
+    if i < len(quotes):
         quotes[i, 0], quotes[i, 1], quotes[i, 2], quotes[i, 3], quotes[i, 4] = ts, bid, bid_size, ask, ask_size
     now[QUOTES] += 1
 
 
-@compiled
 def close_row(book: Any, now: Any, rows_out: Any, ts: int, snapshots: Any) -> None:
     """Sample the book at a row's close and begin the next row; AGE -1 tells that nothing is quoted."""
     row = rows_out[now[ROW]]
@@ -247,13 +230,12 @@ def close_row(book: Any, now: Any, rows_out: Any, ts: int, snapshots: Any) -> No
         row[BID_TICK], row[BID_SIZE], row[ASK_TICK], row[ASK_SIZE] = now[BB], now[BS], now[AA], now[AS]
         row[BID_DEPTH], row[ASK_DEPTH] = depth_of(book, BID), depth_of(book, ASK)
         row[AGE] = (ts - now[LAST_NS]) / SECOND_NS
-    if now[ROW] < snapshots.shape[0]:
+    if now[ROW] < len(snapshots):
         for side in range(2):
             ladder(book, side, snapshots[now[ROW], side, 0], snapshots[now[ROW], side, 1])
     now[ROW] += 1
 
 
-@compiled
 def one_event(
     state: Any, book: Any, now: Any, rows_out: Any, trades: Any, ts: int, worth: float, belief: float, tilt: float
 ) -> None:
@@ -261,7 +243,7 @@ def one_event(
     kind = uniform(state)
     cheap, dear = worth - GAIN > TOP - book[ASK, BEST], worth + GAIN < book[BID, BEST]
     if (cheap or dear) and uniform(state) < 0.35:
-        worst = TOP - int(np.floor(worth - GAIN)) if cheap else int(np.ceil(worth + GAIN))
+        worst = TOP - int(worth - GAIN) if cheap else int(np.ceil(worth + GAIN))
         market_order(book, now, rows_out, trades, ts, cheap, 2 * order_size(state), worst)
     elif kind < MARKET_ORDERS:
         if uniform(state) > PERSISTENCE:
@@ -278,13 +260,11 @@ def one_event(
         seed_book(state, book, belief)
 
 
-@compiled
 def auction(state: Any, now: Any, rows_out: Any, trades: Any, ts: int, belief: float, shares: float) -> None:
     """A single print at what makers believe."""
-    print_trade(now, rows_out, trades, ts, int(np.floor(belief + 0.5)), int(shares * (0.5 + uniform(state))), 0)
+    print_trade(now, rows_out, trades, ts, int(belief + 0.5), int(shares * (0.5 + uniform(state))), 0)
 
 
-@compiled
 def run_session(state: Any, value: Any, open_ns: int, rows: Any, tape: Any, snapshots: Any) -> None:
     """One session of one symbol; `now` then counts the trades and quotes made, kept or not.
 
@@ -298,7 +278,7 @@ def run_session(state: Any, value: Any, open_ns: int, rows: Any, tape: Any, snap
     """
     now, rows_out, trades, quotes = tape
     book = empty_book()
-    belief, trading, seconds = 0.0, False, value.shape[1] - 1
+    belief, trading, seconds = 0.0, False, len(value[VALUE]) - 1
     for s in range(seconds):
         start = open_ns + s * SECOND_NS
         if value[OPEN, s] == 0.0:

@@ -14,6 +14,7 @@ import numpy as np
 
 from data.calendar import SECOND_NS, Day, Session, parse_clock, row_times, session_columns, sessions_from
 from data.errors import UsageError
+from data.jit import jit
 from data.sources.chance import bell, state_of, uniform
 from data.types import Bars, Book, Floats, Ints
 
@@ -160,9 +161,9 @@ def _values(symbol: str, days: list[Session], seed: int) -> Iterator[tuple[Sessi
     beta, own = 0.6 + 0.8 * float(traits[1]), 0.007 + 0.005 * float(traits[2])
     for day in days:
         seconds = (day.close_ns - day.open_ns) // SECOND_NS
-        factor = factor_path(_state(seed, "factor", day.date), seconds, FACTOR_DEVIATION)
+        factor = jit(factor_path)(_state(seed, "factor", day.date), seconds, FACTOR_DEVIATION)
         mood = 0.75 + 0.7 * float(uniform(state_of(seed, symbol, "mood", day.date), 1)[0])
-        path = value_path(_state(seed, symbol, "value", day.date), factor, beta, value, own * mood)
+        path = jit(value_path)(_state(seed, symbol, "value", day.date), factor, beta, value, own * mood)
         yield day, path
         gap = GAP_DEVIATION * float(bell(state_of(seed, symbol, "gap", day.date), 1)[0])
         value = min(max(float(path[VALUE, -1]) * (1.0 + gap), LOWEST), HIGHEST)
@@ -188,7 +189,7 @@ def _run(symbol: str, day: Session, value: Floats, rows: Ints, seed: int, room: 
         np.zeros((room, 4), np.int64),
         np.zeros((room, 5), np.int64),
     )
-    sim.run_session(_state(seed, symbol, "orders", day.date), value, day.open_ns, rows, tape, snapshots)
+    jit(sim.run_session)(_state(seed, symbol, "orders", day.date), value, day.open_ns, rows, tape, snapshots)
     return tape, (int(tape[0][sim.TRADES]), int(tape[0][sim.QUOTES]))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from data.sources.compiled import bell, compiled, uniform
+from data.sources.compiled import bell, bounded, uniform
 
 # Second by second; half-lives are ln 2 over the rate.
 DRIFT_RATE = 0.0014  # drift lasts about 8 minutes
@@ -30,7 +30,6 @@ QUIET_S = 600  # no pause in the first ten minutes, nor in the last
 VALUE, TILT, PACE, OPEN = 0, 1, 2, 3
 
 
-@compiled
 def smile(place: float, floor: float, morning: float, evening: float) -> float:
     """A U over the day: `place` from 0 (open) to 1 (close)."""
     rest = 1.0 - place
@@ -39,7 +38,6 @@ def smile(place: float, floor: float, morning: float, evening: float) -> float:
     return floor + morning * left * left * rest + evening * right * right * place
 
 
-@compiled
 def factor_path(state: Any, seconds: int, deviation: float) -> Any:
     """(seconds + 1,) return of the common factor in each second; `deviation` is that of the whole day."""
     out = np.zeros(seconds + 1)
@@ -52,7 +50,6 @@ def factor_path(state: Any, seconds: int, deviation: float) -> Any:
     return out
 
 
-@compiled
 def value_path(state: Any, factor: Any, beta: float, first: float, deviation: float) -> Any:
     """(4, seconds + 1): value in currency, tilt of order flow (-1 to 1), pace of orders (1 on average), open or not.
 
@@ -60,8 +57,8 @@ def value_path(state: Any, factor: Any, beta: float, first: float, deviation: fl
         factor: (seconds + 1,) returns of the common factor. beta: exposure to it.
         first: value at the open. deviation: of the day's own return, fraction.
     """
-    seconds = factor.size - 1
-    out = np.ones((4, seconds + 1))
+    seconds = len(factor) - 1
+    out = np.zeros((4, seconds + 1))
     unit = deviation / np.sqrt(float(seconds))
     heat, drift, pressure = 1.0, bell(state), 0.0
     burst, burst_left, surge = 0.0, 0, 0.0
@@ -69,7 +66,7 @@ def value_path(state: Any, factor: Any, beta: float, first: float, deviation: fl
     if uniform(state) < HALTS_A_DAY:
         pause_at = QUIET_S + int(uniform(state) * (seconds - 2 * QUIET_S - PAUSE_S))
     paused, value = 0, first
-    out[VALUE, 0], out[TILT, 0], out[PACE, 0] = first, 0.0, smile(0.0, 0.62, 2.2, 1.6)
+    out[VALUE, 0], out[PACE, 0], out[OPEN, 0] = first, smile(0.0, 0.62, 2.2, 1.6), 1.0
     for s in range(1, seconds + 1):
         place = s / seconds
         heat = _heat(state, heat)
@@ -98,7 +95,7 @@ def value_path(state: Any, factor: Any, beta: float, first: float, deviation: fl
         out[OPEN, s] = 0.0 if paused > 0 else 1.0
         paused -= 1 if paused > 0 else 0
         out[VALUE, s] = value * (1.0 + now * pressure)
-        out[TILT, s] = min(max(0.45 * drift + 14.0 * pushed, -1.0), 1.0)
+        out[TILT, s] = bounded(0.45 * drift + 14.0 * pushed, -1.0, 1.0)
         busy = smile(place, 0.62, 2.2, 1.6) * (0.4 + 0.6 * heat)
         out[PACE, s] = busy * (1.0 + surge) * (1.8 if burst_left > 0 else 1.0)
     return out
@@ -108,8 +105,7 @@ _ROOT_DRIFT = float(np.sqrt(2 * DRIFT_RATE))
 _ROOT_PRESSURE = float(np.sqrt(2 * PRESSURE_RATE))
 
 
-@compiled
 def _heat(state: Any, heat: float) -> float:
     """Volatility relative to its mean, one second on."""
     heat += CALM_RATE * (1.0 - heat) + CLUSTER * heat * bell(state)
-    return min(max(heat, 0.35), 4.0)
+    return bounded(heat, 0.35, 4.0)
