@@ -7,7 +7,7 @@ at `start`, as vendors stamp them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,10 @@ class Trades(NamedTuple):
     ts: Ints
     price: Floats
     size: Floats
+
+    def cut(self, part: Any) -> Trades:
+        """Those of a slice or a mask."""
+        return Trades(self.ts[part], self.price[part], self.size[part])
 
 
 class Quotes(NamedTuple):

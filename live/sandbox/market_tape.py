@@ -21,6 +21,8 @@ from live.sandbox.market import BarColumns, Market, Quotes, SymbolTape, Trades, 
 
 PLACES = (1, 20, 40, 59)  # sixtieths of a row at which its four trades print
 HALT_ROWS = 5
+LIVELY_ROWS = 40_000  # up to so many rows quotes move every two seconds; a longer tape is for pulls, and one a row does
+FLICKER = 30
 
 
 def market_of_rows(bars: Bars, book: Book | None = None, clock: str = "1m", source: str = "tape") -> Market:
@@ -47,7 +49,7 @@ def market_of_rows(bars: Bars, book: Book | None = None, clock: str = "1m", sour
         counts, vwap = _counted(trades, len(prices[0]))
         opens, highs, lows, closes = prices
         columns = BarColumns(day_start, opens, highs, lows, closes, bars.volume[known, i], counts, vwap)
-        return SymbolTape(trades, _quotes(begin, book, i, trades), columns, _halts(bars, known, begin))
+        return SymbolTape(trades, _quotes(begin, width, book, i, trades), columns, _halts(bars, known, begin))
 
     return Market(bars.symbols, make, parse_clock(clock), source)
 
@@ -116,14 +118,27 @@ def _counted(trades: Trades, rows: int) -> tuple[Any, Any]:
     return np.full(rows, 4, dtype=np.int64), np.round((size * price).sum(axis=1) / size.sum(axis=1), 6)
 
 
-def _quotes(begin: Any, book: Book | None, i: int, trades: Trades) -> Quotes:
-    """What the book showed at a row's close is quoted as the next row begins; without a book, around the trades."""
+def _quotes(begin: Any, width: Any, book: Book | None, i: int, trades: Trades) -> Quotes:
+    """What the book showed at a row's close is quoted as the next row begins, and flickers in size until the next.
+
+    Without a book, around the trades.
+    """
     if book is None or not book.present:
         return _around(trades)
-    known = np.isfinite(book.bid[:, i]) & np.isfinite(book.ask[:, i])
-    columns = (book.bid, book.ask, book.bid_size, book.ask_size)
-    at = np.concatenate([begin[1:], begin[-1:] + 59 * SECOND_NS])
-    return Quotes(at[known], *(column[known, i] for column in columns))
+    shown = [column[:, i] for column in (book.bid, book.ask, book.bid_size, book.ask_size)]
+    shown = [np.concatenate([column[:1], column[:-1]]) for column in shown]  # the first row has only its own
+    known = np.isfinite(shown[0]) & np.isfinite(shown[1])
+    columns = [column[known] for column in shown]
+    at = begin[known]
+    if len(begin) > LIVELY_ROWS:
+        return Quotes(at, *columns)
+    step = width[known] // FLICKER
+    turn = np.arange(FLICKER)
+    times = (at[:, None] + step[:, None] * turn).ravel()
+    bid, ask, bid_size, ask_size = (np.repeat(column, FLICKER) for column in columns)
+    wave = np.tile(100.0 * (turn % 5), len(at))
+    order = np.argsort(times, kind="stable")
+    return Quotes(times[order], bid[order], ask[order], (bid_size + wave)[order], (ask_size + wave[::-1])[order])
 
 
 def _around(trades: Trades) -> Quotes:
