@@ -10,8 +10,7 @@ Without `extended` only rows of the regular session are kept; with it `since_ope
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -19,7 +18,7 @@ import numpy as np
 from data import calendar
 from data.calendar import SECOND_NS, Day
 from data.errors import UsageError
-from data.events import MarketEvent, Quote, Trade, join_conditions
+from data.events import Quote, Trade, join_conditions
 from data.settings import Secret, Settings, load_settings
 from data.sources import http_history
 from data.sources.base import Adjustment, Capabilities, Channel, Clock, Progress, WallClock
@@ -27,7 +26,8 @@ from data.sources.budget import Budget, shared_budget
 from data.sources.http import Caller, Patience
 from data.sources.http_history import Columns, Window
 from data.sources.http_pages import Pages
-from data.types import Bars, Ints
+from data.sources.stream import Stream
+from data.types import Bars
 
 NAME = "alpaca"
 SIMULATED = False
@@ -98,14 +98,14 @@ def history(
             StockBarsRequest(
                 symbol_or_symbols=[symbol],
                 timeframe=_timeframe(asked),
-                start=_moment(part.start_ns),
-                end=_moment(part.end_ns - SECOND_NS),
+                start=http_history.moment(part.start_ns),
+                end=http_history.moment(part.end_ns - SECOND_NS),
                 adjustment=Adjusted(adjustment),
                 feed=DataFeed(feed),
             )
         ).get(symbol, [])
         prices = np.array([[bar["o"], bar["h"], bar["l"], bar["c"], bar["v"]] for bar in found], dtype=np.float64)
-        return Columns(_instants([bar["t"] for bar in found]), prices.reshape(len(found), 5))
+        return Columns(http_history.instants([bar["t"] for bar in found]), prices.reshape(len(found), 5))
 
     def told(symbol: str, done: int) -> None:
         if progress is not None:
@@ -234,8 +234,8 @@ class _Pull:
                         f"/stocks/{what}",
                         {
                             "symbols": symbol,
-                            "start": _moment(part.start_ns).isoformat(),
-                            "end": _moment(part.end_ns - 1).isoformat(),
+                            "start": http_history.moment(part.start_ns).isoformat(),
+                            "end": http_history.moment(part.end_ns - 1).isoformat(),
                             "limit": 10_000,
                             "feed": feed,
                             "sort": "asc",
@@ -244,7 +244,7 @@ class _Pull:
                     )
                     page = answer[what].get(symbol, [])
                     found += len(page)
-                    yield symbol, _instants([each["t"] for each in page]).tolist(), page
+                    yield symbol, http_history.instants([each["t"] for each in page]).tolist(), page
                     token = answer.get("next_page_token")
                     if not token:
                         break
@@ -266,16 +266,6 @@ def _timeframe(clock: str) -> Any:
     return TimeFrame(calendar.parse_clock(clock) // 60, TimeFrameUnit.Minute)
 
 
-def _moment(ts: int) -> dt.datetime:
-    """With its zone: the SDK takes a naive time for UTC, others take it for local."""
-    return dt.datetime.fromtimestamp(ts / SECOND_NS, dt.UTC)
-
-
-def _instants(told: list[str]) -> Ints:
-    """UTC nanoseconds of RFC 3339 texts that end in Z."""
-    return np.array([each.removesuffix("Z") for each in told], dtype="datetime64[ns]").astype(np.int64)
-
-
 def stream(
     symbols: Sequence[str],
     channels: Sequence[Channel] = ("trades", "quotes", "bars"),
@@ -284,7 +274,7 @@ def stream(
     settings: Settings | None = None,
     wall: Clock | None = None,
     **options: Any,
-) -> AsyncGenerator[MarketEvent, None]:
+) -> Stream:
     """Live events of these symbols; see `data.sources.alpaca_stream.open_stream` for the options.
 
     Raises:

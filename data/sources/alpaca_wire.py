@@ -151,17 +151,6 @@ _MARKET = (
     | CancelMessage
     | BookMessage
 )
-    TradeMessage
-    | QuoteMessage
-    | BarMessage
-    | UpdatedMessage
-    | DailyMessage
-    | StatusMessage
-    | BandsMessage
-    | CorrectionMessage
-    | CancelMessage
-    | BookMessage
-)
 _frames = msgspec.msgpack.Decoder(list[_MARKET | SuccessMessage | ErrorMessage | SubscriptionMessage])
 _item = msgspec.msgpack.Decoder(_MARKET | SuccessMessage | ErrorMessage | SubscriptionMessage)
 _raw = msgspec.msgpack.Decoder(list[msgspec.Raw])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -132,7 +132,7 @@ class Vendor(Protocol):
 
     def stream(
         self, symbols: Sequence[str], channels: Sequence[Channel] = ("trades", "quotes", "bars")
-    ) -> AsyncGenerator[MarketEvent, None]:
+    ) -> AsyncIterator[MarketEvent]:
         """Events as they come, with a `Gap` wherever the feed was lost; ends only when closed or refused."""
 
 

@@ -176,9 +176,9 @@ def as_bars(columns: Mapping[str, Columns], row_clock: str, asked: str, extended
     kept = np.ones(len(ts), bool) if extended or asked == "1d" else calendar.is_regular(since_open, to_close)
     if not kept.any():
         raise UsageError(f"{vendor} has bars only outside the regular session here; ask for extended hours")
-    bars = Bars(
-        tuple(columns), ts[kept], *(each[kept] for each in matrix), session[kept], since_open[kept], to_close[kept]
-    )
+    opens, highs, lows, closes, volumes = (each[kept] for each in matrix)
+    times = (session[kept], since_open[kept], to_close[kept])
+    bars = Bars(tuple(columns), ts[kept], opens, highs, lows, closes, volumes, *times)
     return bars if row_clock == asked else _joined(bars, row_clock)
 
 
@@ -228,3 +228,13 @@ def is_settled(last: dt.date, clock: Clock) -> bool:
     """True when the vendor will not add to this day any more, so that its pages may be kept for a resume."""
     now = dt.datetime.fromtimestamp(clock.now() / SECOND_NS, NEW_YORK)
     return as_yyyymmdd(last) < as_yyyymmdd((now - dt.timedelta(days=1)).date())
+
+
+def moment(ts: int) -> dt.datetime:
+    """`ts` with its zone, to the microsecond: one SDK takes a naive time for UTC, another for local."""
+    return dt.datetime.fromtimestamp(ts // SECOND_NS, dt.UTC) + dt.timedelta(microseconds=ts % SECOND_NS // 1_000)
+
+
+def instants(told: Sequence[str]) -> Ints:
+    """UTC nanoseconds of RFC 3339 texts that end in Z."""
+    return np.array([each.removesuffix("Z") for each in told], dtype="datetime64[ns]").astype(np.int64)
