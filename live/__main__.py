@@ -1,4 +1,4 @@
-"""The door of live: python -m live run | replay | show | trades."""
+"""The door of live: python -m live run | replay | show | trades | sandbox."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from data.door import INTERRUPTED, Json, new_app, print_json, run
+from live.sandbox.cli import sandbox
 
 if TYPE_CHECKING:
     from live.journal import SqliteJournal
@@ -173,6 +174,8 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     for line in (head, *rows):
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
+
+app.command()(sandbox)
 
 if __name__ == "__main__":
     run(app)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data.calendar import DAY_SECONDS, SECOND_NS, session_columns
+from data.errors import UsageError
 from data.events import Level
 from data.types import Floats, Ints
 
@@ -98,6 +99,21 @@ class Market:
     def last_ns(self) -> int:
         """The last one."""
         return max(_edge(self.tape(symbol), -1) for symbol in self.symbols)
+
+    def session_start(self, number: int) -> int | None:
+        """Half a minute before the first trade of the tape's session of this number; None for the first.
+
+        Raises:
+            UsageError: the tape has fewer sessions.
+        """
+        if number == 0:
+            return None
+        ts = np.concatenate([self.tape(symbol).trades.ts for symbol in self.symbols])
+        session, _, _ = session_columns(ts, "1m")
+        days = np.unique(session)
+        if number >= len(days):
+            raise UsageError(f"the tape has {len(days)} sessions; {number} of them cannot be history already")
+        return int(ts[session == days[number]].min()) - 30 * SECOND_NS
 
     def bars(self, symbol: str, seconds: int) -> BarColumns:
         """Bars of so many seconds; those of a day are stamped New York's midnight, shorter ones the full interval."""
