@@ -125,8 +125,11 @@ async def _batches(feed: TapeFeed, stop: _Stop, patience_s: float | None) -> Asy
 
 
 def _patience(plan: Plan, speed: float) -> float | None:
-    """Seconds without a row after which the core is told that time has passed; None where there is no pace."""
-    return None if speed == 0 else (SILENT_ROWS + 1) * parse_clock(plan.clock) / speed
+    """Seconds without a row after which the core is told that time has passed; None where there is no pace.
+
+    Never under a second: at great speeds a busy machine would pass for a silent feed.
+    """
+    return None if speed == 0 else max(1.0, (SILENT_ROWS + 1) * parse_clock(plan.clock) / speed)
 
 
 class _Stop:
