@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import os
+import re
 import sys
 import textwrap
 import types
@@ -43,6 +44,7 @@ def jit(function: Callable[..., Any], signature: str = "") -> Callable[..., Any]
     return _done[function, signature]
 
 
+_PLAIN = (bool, int, float, complex, str, bytes, type(None))
 _registered: dict[Callable[..., Any], str] = {}
 
 
@@ -73,12 +75,15 @@ def _code(code: types.CodeType) -> str:
 
 
 def _meaning(value: Any, user: types.CodeType) -> str:
+    """What a name stands for, the same text in every process: never an address."""
     if isinstance(value, types.FunctionType):
         return f"({register(value)})"
     if isinstance(value, types.ModuleType):
-        used = [name for name in user.co_names if hasattr(value, name)]
-        return f"{value.__name__}({', '.join(_meaning(getattr(value, name), user) for name in used)})"
-    return repr(value)
+        held = vars(value)
+        constants = {name: held[name] for name in user.co_names if isinstance(held.get(name, value), _PLAIN)}
+        version = held.get("__version__", "")
+        return f"{value.__name__} {version} {constants}"
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
 def cache_folder() -> Path:
