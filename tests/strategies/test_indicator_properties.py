@@ -230,3 +230,22 @@ def test_missing_row_gives_nothing_and_a_gap_is_survived(name: str) -> None:
         if name not in survivors:
             assert not last[80] if output.dtype == bool else last[80] != last[80]
         assert output.dtype == bool or last[119] == last[119]
+
+
+@pytest.mark.parametrize("name", sorted(WINDOWED))
+def test_long_history_leaves_no_trace_in_a_rolling_indicator(name: str) -> None:
+    """Calm after storm, four hundred times: what a sum forgot of small values among large ones shows in the calm."""
+    rng = np.random.default_rng(17)
+    rows = 20_000
+    close = rng.normal(size=(rows, 2)) * np.repeat(10.0 ** rng.integers(-9, 3, (400, 2)), 50, axis=0)
+    market = {
+        **dict.fromkeys(("x", "w", "close"), close),
+        "high": close + rng.random(close.shape),
+        "low": close - rng.random(close.shape),
+        "volume": rng.random(close.shape),
+    }
+    chosen = {k: 20 for k in inspect.signature(getattr(indicators, name)).parameters if k == "n"}
+    whole = call(name, market, chosen, 0, rows)
+    for start in range(500, rows, 2500):
+        for full, part in zip(whole, call(name, market, chosen, start, rows), strict=True):
+            assert bits(full[start + 60 :]) == bits(part[60:])
