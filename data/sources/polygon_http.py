@@ -95,6 +95,8 @@ def _with_results(body: bytes) -> bytes:
 
 
 def _reason(error: urllib3.exceptions.HTTPError) -> str:
+    if isinstance(error, urllib3.exceptions.NewConnectionError):  # a kind of timeout by its ancestors only
+        return "the connection failed"
     if isinstance(error, urllib3.exceptions.TimeoutError):
         return "no answer in time"
     if isinstance(error, urllib3.exceptions.ProtocolError):

@@ -186,18 +186,22 @@ class AlpacaRest:
         return render(index[-1:])[0] if len(index) else None
 
 
-def quote_fields(bid: float, ask: float, bid_size: float, ask_size: float) -> dict[str, Any]:
-    """A quote but for its time; sizes in round lots, as Alpaca gives them."""
+def quote_fields(bid: float, ask: float, bid_size: float, ask_size: float, lot: int = ROUND_LOT) -> dict[str, Any]:
+    """A quote but for its time; sizes in whole round lots, as Alpaca gives them for stocks."""
     return {
         "bx": "V",
         "bp": bid,
-        "bs": number(bid_size / ROUND_LOT),
+        "bs": _lots(bid_size, lot),
         "ax": "V",
         "ap": ask,
-        "as": number(ask_size / ROUND_LOT),
+        "as": _lots(ask_size, lot),
         "c": ["R"],
         "z": "C",
     }
+
+
+def _lots(size: float, lot: int) -> float:
+    return number(size) if lot == 1 else max(int(size // lot), 1)
 
 
 def levels(side: tuple[Level, ...]) -> list[dict[str, float]]:

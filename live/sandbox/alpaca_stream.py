@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from data.events import Level
-from live.sandbox.alpaca_rest import levels, number, quote_fields, stamp
+from live.sandbox.alpaca_rest import ROUND_LOT, levels, number, quote_fields, stamp
 from live.sandbox.feed import Print
 from live.sandbox.session import Session
 
@@ -60,6 +60,7 @@ class AlpacaSession(Session):
         told = request.headers.get("Content-Type", "") if request is not None else ""
         self._binary = "msgpack" in told
         self._crypto = "crypto" in self.endpoint
+        self._lot = 1 if self._crypto else ROUND_LOT
         self._subscribed: dict[str, set[str]] = {channel: set() for channel in CHANNELS}
         self._books: dict[str, tuple[dict[float, float], dict[float, float]]] = {}
 
@@ -97,7 +98,9 @@ class AlpacaSession(Session):
             told |= {"tks": "B"} if self._crypto else {"c": ["@"], "z": "C"}
             return told | {"t": self._time(each.at)}
         if each.kind == "quote":
-            return {"T": "q", "S": each.symbol, **quote_fields(*values), "t": self._time(each.at)}
+            bid, ask, bid_size, ask_size = values
+            told = quote_fields(bid, ask, bid_size, ask_size, self._lot)
+            return {"T": "q", "S": each.symbol, **told, "t": self._time(each.at)}
         if each.kind in LETTER:
             o, h, low, c, v, n, vw = values
             told = {"T": LETTER[each.kind], "S": each.symbol, "o": o, "h": h, "l": low, "c": c, "v": number(v)}

@@ -75,7 +75,9 @@ class Faults:
         for part in filter(None, (each.strip() for each in plan.split(","))):
             name, sign, value = part.partition("@") if "@" in part else part.partition("=")
             if name not in (known := (*REQUEST, *MESSAGE, *MOMENT)):
-                raise UsageError(f"there is no fault {name!r}{did_you_mean(name, known)} (live/sandbox/faults.py lists them)")
+                raise UsageError(
+                    f"there is no fault {name!r}{did_you_mean(name, known)} (live/sandbox/faults.py lists them)"
+                )
             if not sign or (name in MOMENT) != value.endswith(("/h", "s")):
                 shapes = f"{name}=2/h or {name}@90s" if name in MOMENT else f"{name}=0.05 or {name}@3"
                 raise UsageError(f"{part!r} says not when; write {shapes}")
