@@ -157,7 +157,22 @@ def journal_writes(count: int = 2_000) -> list[dict]:
         taken.sort()
         found.append(line(f"journal, event and command, {label}, p50", taken[count // 2], "us"))
         found.append(line(f"journal, event and command, {label}, p99", taken[int(count * 0.99)], "us", budget))
+    alone = disk(count)
+    found.append(line("the disk alone, write and fdatasync, p50", alone[count // 2], "us"))
+    found.append(line("the disk alone, write and fdatasync, p99", alone[int(count * 0.99)], "us"))
     return found
+
+
+def disk(count: int) -> list[float]:
+    """Microseconds of what a durable write cannot do without, sorted: the peer of the journal's figures."""
+    taken = []
+    with tempfile.TemporaryFile() as file:
+        for _ in range(count):
+            start = perf_counter_ns()
+            os.write(file.fileno(), bytes(4_096))
+            os.fdatasync(file.fileno())
+            taken.append((perf_counter_ns() - start) / 1_000)
+    return sorted(taken)
 
 
 def python(*arguments) -> str:
