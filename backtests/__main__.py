@@ -17,7 +17,7 @@ app = new_app("What would have happened: run a strategy over history, write its 
 
 Name = Annotated[str, typer.Argument(help="A strategy's name, or the path of a .py file with `signals`.")]
 Names = Annotated[list[str], typer.Argument(help="Strategies, by name or path.")]
-Source = Annotated[str, typer.Option(help="sample, simulated, another source of history, or the path of a tape.")]
+Source = Annotated[str, typer.Option(help="sample, simulated, store, or the path of a tape, CSV or Parquet file.")]
 Symbols = Annotated[str, typer.Option(help="Comma-separated; default: all there are.", metavar="A,B")]
 Start = Annotated[str | None, typer.Option(help="First session, as 2024-01-02.")]
 End = Annotated[str | None, typer.Option(help="Last session, included.")]
@@ -25,7 +25,10 @@ Set = Annotated[list[str] | None, typer.Option("--set", metavar="K=V", help="A p
 RuleSet = Annotated[list[str] | None, typer.Option("--rule", metavar="K=V", help="A parameter of the position rule.")]
 CostSet = Annotated[list[str] | None, typer.Option("--cost", metavar="K=V", help="A field of the cost model.")]
 Cash = Annotated[float, typer.Option(help="Dollars at the start.")]
-Clock = Annotated[str | None, typer.Option(help="Of simulated rows, as 1m; the strategy's own where left out.")]
+Clock = Annotated[
+    str | None, typer.Option(help="Of simulated or stored rows, as 1m; default: the strategy's.")
+]
+Label = Annotated[str | None, typer.Option(help="Of a CSV or Parquet file: is a time the start or close of its row?")]
 Seed = Annotated[int, typer.Option(help="Of the simulated market and the certificate's random rows.")]
 
 
@@ -42,6 +45,7 @@ def run_(
     cash: Cash = 100_000.0,
     clock: Clock = None,
     seed: Seed = 7,
+    label: Label = None,
     report: Annotated[str, typer.Option(help="Write the HTML report to this file.")] = "",
     judge: Annotated[bool, typer.Option("--judge", help="Compare with vectorbt's valuation of the orders.")] = False,
     certify: Annotated[bool, typer.Option("--certify", help="Prove first that batch and stream agree.")] = False,
@@ -52,7 +56,7 @@ def run_(
 
     strategy = load_strategy(name)
     params = parse_assignments(set_ or [])
-    result = _result(strategy, source, symbols, start, end, params, rule, cost, cash, clock, seed)
+    result = _result(strategy, source, symbols, start, end, params, rule, cost, cash, clock, seed, label)
     certificate = _certificate(strategy, params, seed) if certify else None
     judged = result.judge() if judge or report else None
     path = ""
@@ -88,16 +92,19 @@ def compare(
     cash: Cash = 100_000.0,
     clock: Clock = None,
     seed: Seed = 7,
+    label: Label = None,
     as_json: Json = False,
 ) -> None:
     """Backtest several strategies on the same rows, side by side."""
     import pandas as pd
 
+    from backtests.rows import MADE_ON_CLOCK
     from strategies.common.load import load_strategy
 
     strategies = [load_strategy(name) for name in names]
-    clock = clock or (strategies[0].clock if source == "simulated" else None)
-    results = [_result(s, source, symbols, start, end, {}, rule, cost, cash, clock, seed) for s in strategies]
+    if source in MADE_ON_CLOCK:
+        clock = clock or strategies[0].clock
+    results = [_result(s, source, symbols, start, end, {}, rule, cost, cash, clock, seed, label) for s in strategies]
     if as_json:
         print_json([result.as_dict() for result in results])
         return
@@ -121,19 +128,20 @@ def _result(
     cash: float,
     clock: str | None,
     seed: int,
+    label: str | None,
 ) -> Result:
     """The backtest that the options ask for."""
     from backtests.engine import run_backtest
-    from backtests.rows import SIMULATED, load_rows
+    from backtests.rows import MADE_ON_CLOCK, load_rows
     from strategies.common.costs import Costs
 
     values = strategy.bind(params)
     options = strategy.rule.changed(parse_assignments(rule or []))
     costs = Costs().changed(parse_assignments(cost or []))
     wanted = tuple(part.strip() for part in symbols.split(",") if part.strip())
-    if source == SIMULATED and clock is None:
+    if source in MADE_ON_CLOCK and clock is None:
         clock = strategy.clock
-    rows = load_rows(source, wanted, start, end, clock=clock, seed=seed)
+    rows = load_rows(source, wanted, start, end, clock=clock, seed=seed, label=label)
     if rows.clock != strategy.clock:
         warnings.warn(f"{strategy.name} is written for {strategy.clock} rows, these are {rows.clock}", stacklevel=1)
     if strategy.needs_book and rows.book is None:

@@ -157,11 +157,11 @@ def check_rows(bars: Bars, book: Book | None) -> None:
 
 def _check_prices(bars: Bars, j: int, symbol: str) -> None:
     columns = {name: getattr(bars, name)[:, j] for name in ("open", "high", "low", "close")}
-    known = np.isfinite(columns["close"])
+    known = columns["close"] == columns["close"]  # not NaN
     if not known.any():
         raise DataError(f"{symbol} has no price on any of {len(bars)} rows; leave it out or choose another range")
     for name, column in columns.items():
-        wrong = (np.isfinite(column) != known) | (column <= 0.0) | np.isinf(column)
+        wrong = ((column > 0.0) & (column < inf)) != known
         if wrong.any():
             t = int(np.argmax(wrong))
             raise DataError(

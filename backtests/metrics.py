@@ -120,13 +120,16 @@ def max_drawdown(equity: Floats, start_cash: float) -> float:
     return float(np.min(drawdowns(equity, start_cash), initial=0.0))
 
 
-def longest_drawdown(equity: Floats, start_cash: float) -> tuple[int, int]:
+def longest_drawdown(depths: Floats) -> tuple[int, int]:
     """(first, last): rows of the peak and of the recovery, or of the end, of the longest time under water.
 
     Peak row -1 stands for the start, before the first row. (0, 0) where equity never fell.
+
+    Args:
+        depths: (T,) what `drawdowns` gives.
     """
-    peaks = np.flatnonzero(drawdowns(equity, start_cash) >= 0.0)
-    edges = np.concatenate([[-1], peaks, [len(equity) - 1]])
+    peaks = np.flatnonzero(depths >= 0.0)
+    edges = np.concatenate([[-1], peaks, [len(depths) - 1]])
     gaps = np.diff(edges)
     # Without a row below the peak between them, two edges are no drawdown.
     gaps = np.where((gaps > 1) | ((np.arange(len(gaps)) == len(gaps) - 1) & (gaps > 0)), gaps, 0)

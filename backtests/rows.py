@@ -1,19 +1,22 @@
-"""The rows a command asks for: from a source by name, from the simulated market, or from a tape."""
+"""The rows a command asks for: from a source by name, the simulated market, the store, a tape, or a file of bars."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from data.calendar import as_yyyymmdd, parse_day, sessions
 from data.door import did_you_mean
 from data.errors import UsageError
+from data.files import CSV_ENDINGS
 from data.types import Bars, Book
 
-SIMULATED = "simulated"
+SIMULATED, STORE = "simulated", "store"
+MADE_ON_CLOCK = (SIMULATED, STORE)
+"""Sources that have rows of many clocks, and must be told which."""
 SEED = 7
 
 
@@ -34,13 +37,15 @@ def load_rows(
     *,
     clock: str | None = None,
     seed: int = SEED,
+    label: str | None = None,
 ) -> Rows:
     """Rows of `symbols` (default: all there are) from session `start` to session `end`, both included.
 
     Args:
-        source: `simulated`, a source of history by name, or the path of a tape.
-        clock: of the simulated rows, `1m` where it is None; of others it must be theirs.
+        source: `simulated`, `store`, a source of history by name, or the path of a tape, CSV or Parquet file.
+        clock: of the simulated or stored rows, `1m` where it is None; of others it must be theirs.
         seed: of the simulated market.
+        label: what a time in a CSV or Parquet file means, `start` or `close` of its row.
 
     Raises:
         UsageError: an unknown source, symbol or clock, or a range without rows.
@@ -48,7 +53,14 @@ def load_rows(
     """
     if source == SIMULATED:
         return _simulated(symbols, start, end, clock or "1m", seed)
-    rows = _tape(source, symbols, start, end) if _is_path(source) else _history(source, symbols, start, end)
+    if source == STORE:
+        return _stored(symbols, start, end, clock or "1m")
+    if not _is_path(source):
+        rows = _history(source, symbols, start, end)
+    elif label is None and not source.lower().endswith(CSV_ENDINGS):
+        rows = _tape(source, symbols, start, end)
+    else:
+        rows = _file(source, symbols, start, end, clock, label)
     if clock not in (None, rows.clock):
         raise UsageError(f"{source} has rows of {rows.clock}, not of {clock}; leave --clock out")
     return rows
@@ -72,7 +84,7 @@ def _simulated(symbols: Sequence[str], start: str | None, end: str | None, clock
 def _history(name: str, symbols: Sequence[str], start: str | None, end: str | None) -> Rows:
     from data.sources.base import load_source, sources
 
-    known = (SIMULATED, *sources())
+    known = (SIMULATED, STORE, *sources())
     if name not in known:
         raise UsageError(f"{name!r} is neither a source nor a file{did_you_mean(name, known)}")
     source = load_source(name)
@@ -84,6 +96,42 @@ def _tape(path: str, symbols: Sequence[str], start: str | None, end: str | None)
     from data.tape import read_tape
 
     header, bars, book = read_tape(path)
+    bars, book = _cut(path, bars, book, symbols, start, end)
+    origin = {"source": header.source, "simulated": header.simulated}
+    return Rows(bars, book if book.present else None, header.clock, origin)
+
+
+def _file(
+    path: str, symbols: Sequence[str], start: str | None, end: str | None, clock: str | None, label: str | None
+) -> Rows:
+    from backtests.engine import clock_of
+    from data.checks import require_good
+    from data.files import read_bars
+
+    bars = read_bars(path, label=cast("Any", label), clock=clock)
+    clock = clock or clock_of(bars)
+    require_good(bars, clock)
+    bars, _ = _cut(path, bars, Book.absent(len(bars), bars.symbols), symbols, start, end)
+    return Rows(bars, None, clock, {"source": Path(path).name})
+
+
+def _stored(symbols: Sequence[str], start: str | None, end: str | None, clock: str) -> Rows:
+    from data.store import Store
+
+    store = Store()
+    entries = [entry for entry in store.ls() if entry.clock == clock]
+    wanted = tuple(symbols) or tuple(dict.fromkeys(entry.symbol for entry in entries))
+    if not wanted:
+        raise UsageError(f"the store has no rows of {clock}; see: python -m data ls")
+    bars, _ = store.load(wanted, clock, start, end)
+    files = sorted({name for entry in entries if entry.symbol in wanted for name in entry.sources})
+    return Rows(bars, None, clock, {"source": f"store ({', '.join(files)})"})
+
+
+def _cut(
+    path: str, bars: Bars, book: Book, symbols: Sequence[str], start: str | None, end: str | None
+) -> tuple[Bars, Book]:
+    """The symbols and sessions asked for."""
     if symbols:
         for symbol in symbols:
             if symbol not in bars.symbols:
@@ -96,6 +144,4 @@ def _tape(path: str, symbols: Sequence[str], start: str | None, end: str | None)
     if first >= last:
         has = f"it has sessions {bars.session[0]} to {bars.session[-1]}" if len(bars) else "it is empty"
         raise UsageError(f"{path} has no rows from {start or 'its start'} to {end or 'its end'}; {has}")
-    bars, book = bars.rows(first, last), book.rows(first, last)
-    origin = {"source": header.source, "simulated": header.simulated}
-    return Rows(bars, book if book.present else None, header.clock, origin)
+    return bars.rows(first, last), book.rows(first, last)

@@ -24,7 +24,7 @@ def _account(result: Result) -> dict[str, float]:
     bars, equity, start = result.bars, result.equity, result.start_cash
     marks = m.marks_of(bars.close)
     gross = m.gross_exposure(result.positions, marks, equity)
-    first, last = m.longest_drawdown(equity, start)
+    first, last = m.longest_drawdown(result.drawdowns)
     under = int(bars.ts[last] - bars.ts[max(first, 0)]) / SECOND_NS
     return {
         "start_value": start,
@@ -34,10 +34,14 @@ def _account(result: Result) -> dict[str, float]:
         "max_gross_exposure": float(np.max(gross)),
         "mean_gross_exposure": float(np.mean(gross)),
         "time_in_market": m.time_in_market(result.positions),
-        "max_drawdown": m.max_drawdown(equity, start),
+        "max_drawdown": _depth(result),
         "max_drawdown_rows": float(last - first),
         "max_drawdown_s": under,
     }
+
+
+def _depth(result: Result) -> float:
+    return float(np.min(result.drawdowns, initial=0.0))
 
 
 def _ratios(result: Result) -> dict[str, float]:
@@ -46,7 +50,7 @@ def _ratios(result: Result) -> dict[str, float]:
     sessions = m.session_returns(result.equity, result.bars.session, result.start_cash)
     skewness, kurtosis = m.moments(sessions)
     growth = m.annual_return(returns, periods)
-    depth = m.max_drawdown(result.equity, result.start_cash)
+    depth = _depth(result)
     return {
         "annual_return": growth,
         "annual_volatility": m.volatility(returns, periods),

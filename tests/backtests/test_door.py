@@ -43,6 +43,33 @@ def test_a_tape_is_cut_to_symbols_and_sessions(tape, capsys):
     assert (out["symbols"], out["rows"]) == (["S2", "S0"], 390)
 
 
+def test_a_file_of_bars_says_what_its_times_mean(tmp_path, capsys):
+    path = tmp_path / "acme.csv"
+    days = ["2024-01-02", "2024-01-03", "2024-01-04", "2024-01-05"]
+    rows = [f"{day},{10 + i},{12 + i},{9 + i},{11 + i},1000" for i, day in enumerate(days)]
+    path.write_text("\n".join(["date,open,high,low,close,volume", *rows]) + "\n")
+    asked = ["run", "ma_cross", "--source", str(path), "--start", "2024-01-03", "--json"]
+    assert call(app, [*asked, "--label", "start"]) == 0
+    out = json.loads(capsys.readouterr().out)
+    assert (out["symbols"], out["rows"], out["clock"]) == (["ACME"], 3, "1d")
+    assert call(app, asked) == 2
+    assert "say label='start' or label='close'" in capsys.readouterr().err
+
+
+def test_the_store_gives_what_was_imported(tmp_path, capsys, monkeypatch):
+    from data.store import Store
+
+    monkeypatch.setenv("ONETAPE_STORE", str(tmp_path))
+    assert call(app, ["run", "ma_cross", "--source", "store"]) == 2
+    assert "the store has no rows of 1d" in capsys.readouterr().err
+    bars, _ = random_bars(300, 2, seed=2, clock="1d")
+    Store(tmp_path).put(bars, "1d", "history.csv", "all")
+    assert call(app, ["run", "ma_cross", "--source", "store", "--symbols", "S1", "--json"]) == 0
+    out = json.loads(capsys.readouterr().out)
+    assert (out["symbols"], out["rows"]) == (["S1"], 300)
+    assert out["provenance"]["source"] == "store (history.csv)"
+
+
 def test_the_simulated_market_follows_the_seed(capsys):
     def ran(seed):
         market = ["--source", "simulated", "--end", "2024-01-03", "--seed", seed]
@@ -89,7 +116,7 @@ def test_a_report_is_written(tape, tmp_path, capsys):
 def test_rows_that_do_not_suit_the_strategy_are_said(tape):
     with pytest.warns(UserWarning, match="ma_cross is written for 1d rows, these are 1m"):
         assert call(app, ["run", "ma_cross", "--source", tape]) == 0
-    with pytest.warns(UserWarning) as said:
+    with pytest.warns(UserWarning, match="order_flow") as said:
         assert call(app, ["run", "order_flow", "--symbols", "IBM", "--start", "2012-01-03"]) == 0
     assert [str(warning.message) for warning in said] == [
         "order_flow is written for 1m rows, these are 1d",

@@ -58,7 +58,7 @@ def test_ratios_by_hand():
     ],
 )
 def test_longest_drawdown_runs_from_peak_to_recovery(equity, rows):
-    assert m.longest_drawdown(np.array(equity, float), 100.0) == rows
+    assert m.longest_drawdown(m.drawdowns(np.array(equity, float), 100.0)) == rows
 
 
 def test_numbers_that_do_not_exist_are_nan():
