@@ -25,9 +25,7 @@ Set = Annotated[list[str] | None, typer.Option("--set", metavar="K=V", help="A p
 RuleSet = Annotated[list[str] | None, typer.Option("--rule", metavar="K=V", help="A parameter of the position rule.")]
 CostSet = Annotated[list[str] | None, typer.Option("--cost", metavar="K=V", help="A field of the cost model.")]
 Cash = Annotated[float, typer.Option(help="Dollars at the start.")]
-Clock = Annotated[
-    str | None, typer.Option(help="Of simulated or stored rows, as 1m; default: the strategy's.")
-]
+Clock = Annotated[str | None, typer.Option(help="Of simulated or stored rows, as 1m; default: the strategy's.")]
 Label = Annotated[str | None, typer.Option(help="Of a CSV or Parquet file: is a time the start or close of its row?")]
 Seed = Annotated[int, typer.Option(help="Of the simulated market and the certificate's random rows.")]
 
