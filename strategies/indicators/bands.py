@@ -29,7 +29,7 @@ def slide_bollinger(
 
 
 @rolling(slide=slide_bollinger, outputs="upper middle lower percent_b width")
-def bollinger(w: Window, n: int = 20, deviations: float = 2.0, ddof: int = 0) -> tuple[State, Bands]:
+def bollinger(x: Window, n: int = 20, deviations: float = 2.0, ddof: int = 0) -> tuple[State, Bands]:
     """Bollinger bands: the mean of the last n values, and `deviations` standard deviations above and below it.
 
     percent_b = (x - lower) / (upper - lower), width = (upper - lower) / middle; NaN where the divisor is zero.
@@ -38,8 +38,8 @@ def bollinger(w: Window, n: int = 20, deviations: float = 2.0, ddof: int = 0) ->
 
     Source: Bollinger (2001), "Bollinger on Bollinger Bands".
     """
-    s, whole = moments(w, n)
-    values = bands(s, w[n - 1], n, deviations, ddof)
+    s, whole = moments(x, n)
+    values = bands(s, x[n - 1], n, deviations, ddof)
     if whole:
         return s, values
     return (nan, nan, nan, nan, nan, nan), values

@@ -21,9 +21,9 @@ def slide_max(s: State, new: float, old: float, _n: int) -> tuple[State, float, 
 
 
 @rolling(slide=slide_max)
-def rolling_max(w: Window, n: int) -> tuple[State, float]:
+def rolling_max(x: Window, n: int) -> tuple[State, float]:
     """Largest of the last n values. Warm-up: n - 1 rows of NaN. NaN while a value of the window is missing."""
-    top = largest(w, n)
+    top = largest(x, n)
     return (top,), top
 
 
@@ -47,9 +47,9 @@ def slide_min(s: State, new: float, old: float, _n: int) -> tuple[State, float, 
 
 
 @rolling(slide=slide_min)
-def rolling_min(w: Window, n: int) -> tuple[State, float]:
+def rolling_min(x: Window, n: int) -> tuple[State, float]:
     """Smallest of the last n values. Warm-up: n - 1 rows of NaN. NaN while a value of the window is missing."""
-    low = smallest(w, n)
+    low = smallest(x, n)
     return (low,), low
 
 

@@ -17,14 +17,14 @@ def slide_mean(s: State, new: float, old: float, n: int) -> tuple[State, float, 
 
 
 @rolling(slide=slide_mean)
-def sma(w: Window, n: int) -> tuple[State, float]:
+def sma(x: Window, n: int) -> tuple[State, float]:
     """Simple moving average: the exact sum of the last n values, rounded once, over n.
 
     Warm-up: n - 1 rows of NaN. NaN while a value of the window is missing.
 
     Source: Murphy (1999), "Technical Analysis of the Financial Markets", ch. 9.
     """
-    hi, lo, whole = exact_total(w, 0, n)
+    hi, lo, whole = exact_total(x, 0, n)
     if whole:
         return (hi, lo), hi / n
     return (nan, nan), hi / n
@@ -121,7 +121,7 @@ def slide_wma(s: State, new: float, old: float, n: int) -> tuple[State, float, b
 
 
 @rolling(slide=slide_wma)
-def wma(w: Window, n: int) -> tuple[State, float]:
+def wma(x: Window, n: int) -> tuple[State, float]:
     """Linearly weighted moving average: sum of k * x over n * (n + 1) / 2, k = 1 for the oldest to n for the newest.
 
     The sum is exact and rounded once. Warm-up: n - 1 rows of NaN. NaN while a value of the window is missing or
@@ -129,7 +129,7 @@ def wma(w: Window, n: int) -> tuple[State, float]:
 
     Source: Murphy (1999), "Technical Analysis of the Financial Markets", ch. 9.
     """
-    s, whole = weighted(w, n)
+    s, whole = weighted(x, n)
     value = (s[2] + s[3]) / (0.5 * n * (n + 1.0))
     if whole:
         return s, value
@@ -156,14 +156,14 @@ def slope_of(s: State, n: int) -> float:
 
 
 @rolling(slide=slide_slope)
-def slope(w: Window, n: int) -> tuple[State, float]:
+def slope(x: Window, n: int) -> tuple[State, float]:
     """Slope of the least-squares line through the last n values, per row.
 
     Warm-up: n - 1 rows of NaN. NaN while a value of the window is missing or beyond 1e300, and for n = 1.
 
     Source: Draper, Smith (1998), "Applied Regression Analysis", ch. 1.
     """
-    s, whole = weighted(w, n)
+    s, whole = weighted(x, n)
     value = slope_of(s, n)
     if whole:
         return s, value
@@ -185,14 +185,14 @@ def slide_vwma(s: State, new: float, old: float, units: float, units_old: float,
 
 
 @rolling(slide=slide_vwma)
-def vwma(w: Window, volume: Window, n: int) -> tuple[State, float]:
+def vwma(x: Window, volume: Window, n: int) -> tuple[State, float]:
     """Volume-weighted moving average of the last n rows: sum of x * volume over sum of volume.
 
     Warm-up: n - 1 rows of NaN. NaN while a value of either window is missing, and where no volume was traded.
 
     Source: Arms (1989), "The Arms Index".
     """
-    hi, lo, whole = exact_total([w[i] * volume[i] for i in range(n)], 0, n)
+    hi, lo, whole = exact_total([x[i] * volume[i] for i in range(n)], 0, n)
     top, rest, entire = exact_total(volume, 0, n)
     if whole and entire:
         return (hi, lo, top, rest), over(hi, top)

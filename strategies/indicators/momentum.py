@@ -10,35 +10,35 @@ from strategies.indicators.ranges import typical_price
 
 
 @rolling(reach=1)
-def lag(w: Window, n: int = 1) -> float:
+def lag(x: Window, n: int = 1) -> float:
     """The value n rows ago. Warm-up: n rows of NaN. A missing value comes out missing."""
-    return w[-1 - n]
+    return x[-1 - n]
 
 
 @rolling(reach=1)
-def diff(w: Window, n: int = 1) -> float:
+def diff(x: Window, n: int = 1) -> float:
     """x less x n rows ago: the momentum of n rows. Warm-up: n rows of NaN. NaN where either is missing."""
-    return w[n] - w[0]
+    return x[n] - x[0]
 
 
 @rolling(reach=1)
-def roc(w: Window, n: int = 10) -> float:
+def roc(x: Window, n: int = 10) -> float:
     """Rate of change in percent: 100 * (x / x n rows ago - 1).
 
     Warm-up: n rows of NaN. NaN where either is missing or the older is zero.
 
     Source: Murphy (1999), "Technical Analysis of the Financial Markets", ch. 10.
     """
-    return 100.0 * (over(w[n], w[0]) - 1.0)
+    return 100.0 * (over(x[n], x[0]) - 1.0)
 
 
 @rolling(reach=1)
-def returns(w: Window, n: int = 1) -> float:
+def returns(x: Window, n: int = 1) -> float:
     """Simple return over n rows, a fraction: x / x n rows ago - 1.
 
     Warm-up: n rows of NaN. NaN where either is missing or the older is zero.
     """
-    return over(w[n], w[0]) - 1.0
+    return over(x[n], x[0]) - 1.0
 
 
 @recurrent(state=(nan,))
@@ -108,16 +108,16 @@ def macd(
 
 
 @rolling
-def channel_index(w: Window, n: int) -> float:
+def channel_index(x: Window, n: int) -> float:
     """(x - mean) / (0.015 * mean absolute deviation) of the last n values. NaN where nothing deviates."""
     total = 0.0
     for i in range(n):
-        total += w[i]
+        total += x[i]
     mean = total / n
     spread = 0.0
     for i in range(n):
-        spread += abs(w[i] - mean)
-    return over(w[n - 1] - mean, 0.015 * (spread / n))
+        spread += abs(x[i] - mean)
+    return over(x[n - 1] - mean, 0.015 * (spread / n))
 
 
 def cci(high: Any, low: Any, close: Any, n: int = 20) -> Any:

@@ -19,14 +19,14 @@ def slide_sum(s: State, new: float, old: float, _n: int) -> tuple[State, float, 
 
 
 @rolling(slide=slide_sum)
-def rolling_sum(w: Window, n: int) -> tuple[State, float]:
+def rolling_sum(x: Window, n: int) -> tuple[State, float]:
     """Sum of the last n values: exact, rounded once.
 
     Warm-up: n - 1 rows of NaN. NaN while a value of the window is missing.
 
     Source: Shewchuk (1997), "Adaptive Precision Floating-Point Arithmetic", Discrete & Computational Geometry 18.
     """
-    hi, lo, whole = exact_total(w, 0, n)
+    hi, lo, whole = exact_total(x, 0, n)
     if whole:
         return (hi, lo), hi
     return (nan, nan), hi
@@ -131,7 +131,7 @@ def slide_var(s: State, new: float, old: float, n: int, ddof: int) -> tuple[Stat
 
 
 @rolling(slide=slide_var)
-def rolling_var(w: Window, n: int, ddof: int = 0) -> tuple[State, float]:
+def rolling_var(x: Window, n: int, ddof: int = 0) -> tuple[State, float]:
     """Variance of the last n values: (sum of x * x - sum of x squared / n) / (n - ddof), from exact sums.
 
     ddof 0 is the population's (as TA-Lib and Bollinger), 1 the sample's (as pandas). Squares are kept to 23 decimal
@@ -141,7 +141,7 @@ def rolling_var(w: Window, n: int, ddof: int = 0) -> tuple[State, float]:
     Source: Chan, Golub, LeVeque (1983), "Algorithms for Computing the Sample Variance", The American Statistician 37;
     Dekker (1971), Numerische Mathematik 18.
     """
-    s, whole = moments(w, n)
+    s, whole = moments(x, n)
     value = variance_of(s, n, ddof)
     if whole:
         return s, value
@@ -155,7 +155,7 @@ def slide_std(s: State, new: float, old: float, n: int, ddof: int) -> tuple[Stat
 
 
 @rolling(slide=slide_std)
-def rolling_std(w: Window, n: int, ddof: int = 0) -> tuple[State, float]:
+def rolling_std(x: Window, n: int, ddof: int = 0) -> tuple[State, float]:
     """Standard deviation of the last n values: the square root of `rolling_var`.
 
     ddof 0 is the population's (as TA-Lib and Bollinger), 1 the sample's (as pandas). Warm-up: n - 1 rows of NaN. NaN
@@ -163,7 +163,7 @@ def rolling_std(w: Window, n: int, ddof: int = 0) -> tuple[State, float]:
 
     Source: as `rolling_var`.
     """
-    s, whole = moments(w, n)
+    s, whole = moments(x, n)
     value = sqrt(variance_of(s, n, ddof))
     if whole:
         return s, value
@@ -185,7 +185,7 @@ def slide_zscore(s: State, new: float, old: float, n: int, ddof: int) -> tuple[S
 
 
 @rolling(slide=slide_zscore)
-def zscore(w: Window, n: int, ddof: int = 0) -> tuple[State, float]:
+def zscore(x: Window, n: int, ddof: int = 0) -> tuple[State, float]:
     """Distance of the newest value from the window's mean, in standard deviations: (x - mean) / std.
 
     Deviation as `rolling_std`. Warm-up: n - 1 rows of NaN. NaN while a value of the window is missing or beyond 1e150,
@@ -193,8 +193,8 @@ def zscore(w: Window, n: int, ddof: int = 0) -> tuple[State, float]:
 
     Source: Kreyszig (1979), "Advanced Engineering Mathematics", ch. 24.
     """
-    s, whole = moments(w, n)
-    value = score(s, w[n - 1], n, ddof)
+    s, whole = moments(x, n)
+    value = score(s, x[n - 1], n, ddof)
     if whole:
         return s, value
     return (nan, nan, nan, nan, nan, nan), value

@@ -13,7 +13,7 @@ from strategies import indicators
 from strategies.common.steps import nan
 from strategies.common.stream import Stream
 
-COLUMNS = ("x", "w", "a", "b", "flag", "open", "high", "low", "close", "volume", "session", "since_open")
+COLUMNS = ("x", "a", "b", "flag", "open", "high", "low", "close", "volume", "session", "since_open")
 EVERY = pytest.mark.parametrize("name", indicators.__all__)
 WINDOWED = {
     "bollinger",
@@ -73,7 +73,6 @@ def markets(draw: Any) -> dict[str, np.ndarray]:
     return {
         "close": close,
         "x": close,
-        "w": close,
         "a": close,
         "b": np.roll(close, 1),
         "open": close,
@@ -211,7 +210,7 @@ def test_missing_row_gives_nothing_and_a_gap_is_survived(name: str) -> None:
     rng = np.random.default_rng(5)
     close = 100.0 + rng.normal(size=(120, 1)).cumsum(0)
     market = {
-        **dict.fromkeys(("x", "w", "a", "close", "open"), close),
+        **dict.fromkeys(("x", "a", "close", "open"), close),
         "b": np.full((120, 1), 100.0),
         "flag": close > 100.0,
         "high": close + 0.5,
@@ -221,7 +220,7 @@ def test_missing_row_gives_nothing_and_a_gap_is_survived(name: str) -> None:
         "since_open": (np.arange(120) % 60 + 1) * 60.0,
     }
     gone = {k: v.copy() for k, v in market.items()}
-    for k in ("x", "w", "a", "close", "open", "high", "low", "volume"):
+    for k in ("x", "a", "close", "open", "high", "low", "volume"):
         gone[k][80] = nan
     survivors = ("bars_since", "ffill", "previous_close", "session_open", "lag")
     short = {k: 5 for k in inspect.signature(getattr(indicators, name)).parameters if k in ("n", "span", "slow")}
@@ -239,7 +238,7 @@ def test_long_history_leaves_no_trace_in_a_rolling_indicator(name: str) -> None:
     rows = 20_000
     close = rng.normal(size=(rows, 2)) * np.repeat(10.0 ** rng.integers(-9, 3, (400, 2)), 50, axis=0)
     market = {
-        **dict.fromkeys(("x", "w", "close"), close),
+        **dict.fromkeys(("x", "close"), close),
         "high": close + rng.random(close.shape),
         "low": close - rng.random(close.shape),
         "volume": rng.random(close.shape),
