@@ -54,6 +54,9 @@ class PolygonRest:
                 if cursor := request.query.get("cursor"):
                     packed = dict(parse_qsl(base64.urlsafe_b64decode(cursor).decode()))
                     request = request._replace(query={**request.query, **packed})
+                if parts.get("ticker", "").startswith("X:"):  # X:BTCUSD is the stream's BTC-USD
+                    plain = {symbol.replace("-", ""): symbol for symbol in self._market.symbols}
+                    parts["ticker"] = plain.get(parts["ticker"].removeprefix("X:"), parts["ticker"])
                 return handler(request, **parts)
             except ValueError as error:
                 return answer({"status": "ERROR", "request_id": "0", "error": str(error)}, 400)
