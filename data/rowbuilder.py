@@ -25,18 +25,10 @@ from data.book import LEVELS, OrderBook, Rule
 from data.calendar import SECOND_NS, utc
 from data.conditions import PLAIN, trade_bits
 from data.errors import DataError, UsageError
-from data.events import (
-    Bar,
-    BookDelta,
-    BookSnapshot,
-    Gap,
-    MarketEvent,
-    Quote,
-    Status,
-    Trade,
-    TradeCancel,
-    TradeCorrection,
-)
+from data.events import Bar, BookDelta, BookSnapshot, Gap, MarketEvent, Quote, Status, Trade
+from data.events import TradeCancel as Cancel
+from data.events import TradeCorrection as Correction
+from data.flow import nan
 from data.rowbuilder_grid import Hours, day_of, parse_rows, segments_of
 from data.rowbuilder_log import Shown, TradeLog, identity_of
 from data.rowbuilder_revise import Output, Reviser, Revision
@@ -63,6 +55,7 @@ from data.rowbuilder_state import (
     PENDING,
     QUALIFIED,
     SEEN,
+    START,
     STEP,
     TRADED,
     WAIT,
@@ -79,7 +72,6 @@ __all__ = ["Output", "Revision", "RowBuilder"]
 
 SIDES = {"buy": 1, "sell": -1, "": 0}
 REVISE_S = 900.0
-NANS = [float("nan")] * WIDTH
 
 
 class RowBuilder:
@@ -88,7 +80,7 @@ class RowBuilder:
     Args:
         clock: `1s` ... `1d`; `500t` or `10000v` end a row by trades or volume (one symbol only).
         hours: `regular`, `extended` (04:00 to 20:00 New York, rows never span the open or the close), or `always`.
-        empty: give out rows in which nobody traded (prices NaN, volume 0); in extended hours never.
+        empty: give out rows in which nobody traded (prices NaN, volume 0), save in extended hours.
         wait_s: how long after its close a row waits for what is still on its way, at most one row.
         revise_s: how long a row can be revised.
         conditions: heed sale conditions; False counts every trade in full.
@@ -132,17 +124,17 @@ class RowBuilder:
         self.exchanges: dict[str, int] = {"": 0}
         self.counts = {"other": 0, "unmatched": 0, "too_late": 0}
         self.g: Any = [0] * GLOBALS
-        self.f: Any = [[float("nan")] * FLOATS for _ in self.symbols]
+        self.f: Any = [[nan] * FLOATS for _ in self.symbols]
         self.k: Any = [[0] * INTS for _ in self.symbols]
-        self.g[KEEP] = int(empty)
         self.g[STEP], self.g[WAIT], self.g[BY_VOLUME], self.g[BY_COUNT] = rows.step, self.wait, rows.volume, rows.trades
         self.counted = bool(rows.volume or rows.trades)
+        self.g[KEEP] = int(empty and not self.counted)
         for f, k in zip(self.f, self.k, strict=True):
             k[QUALIFIED] = -1
             reset(f, k, CURRENT_F, CURRENT_K)
         self.logs = [TradeLog() for _ in self.symbols]
         self.revised = Reviser(self, round(revise_s * SECOND_NS))
-        self.begun, self._next = False, -1
+        self.begun, self.now, self._next = False, 0, -1
         self._handlers: dict[Any, Callable[[Any, int, int, int, Output], None]] = {
             Trade: self._trade,
             Quote: self._quote,
@@ -150,8 +142,8 @@ class RowBuilder:
             BookSnapshot: self._level2,
             Bar: self._bar,
             Status: self._status,
-            TradeCorrection: self._changed,
-            TradeCancel: self._changed,
+            Correction: self._changed,
+            Cancel: self._changed,
         }
 
     def feed(self, event: MarketEvent) -> Output:
@@ -164,6 +156,7 @@ class RowBuilder:
         r = event.recv_ts or event.venue_ts
         if r >= self._next:
             self._advance(r, out)
+        self.now = r
         if type(event) is Gap:
             self._gap(event, r)
             return out
@@ -187,15 +180,17 @@ class RowBuilder:
         return out
 
     def finish(self) -> Output:
-        """The feed has ended and was whole to the end of the current row: that row, too."""
+        """The feed has ended and was whole to the end of the row it is in: that row, too."""
         if not self.begun:
             return []
-        out = self.advance(int(self.g[CLOSE]) + self.wait)
+        g = self.g
+        out = self.advance((g[CLOSE] if self.now >= g[START] else g[P_CLOSE]) + self.wait)
         self.revised.flush(out)
         return out
 
     def begin(self, r: int) -> None:
-        """The first event came at `r`."""
+        """The first event came at `r`: the first row is the one that is still waiting then."""
+        r -= self.wait
         segment = bisect_right(self.segments.closes, r)
         if segment == len(self.segments.closes) or r <= 0:
             raise self.outside(r)
@@ -236,7 +231,7 @@ class RowBuilder:
 
     def _take(self, out: Output) -> None:
         """Take the closing row from the state, remember it, and give it out unless it is empty and unwanted."""
-        values, marks = [NANS.copy() for _ in self.symbols], [[0] * 4 for _ in self.symbols]
+        values, marks = [[nan] * WIDTH for _ in self.symbols], [[0] * 4 for _ in self.symbols]
         g, flags = self.g, take(self.g, self.f, self.k, values, marks)
         shown = Shown(g[P_START], g[P_CLOSE], g[P_SEGMENT], values, marks, bool(flags & SEEN))
         self.revised.remember(shown)
@@ -296,5 +291,5 @@ class RowBuilder:
         if event.state != "bands":
             on_halt(self.g, self.f[j], self.k[j], t, int(event.state != "trading"))
 
-    def _changed(self, event: TradeCorrection | TradeCancel, j: int, _t: int, r: int, _out: Output) -> None:
+    def _changed(self, event: Correction | Cancel, j: int, _t: int, r: int, _out: Output) -> None:
         self.revised.change(event, j, r)

@@ -83,6 +83,7 @@ class Run:
                         self.batch.note(message)
                     done[0], self.logged = p + 1, p + 1
             self._log(int(done[0]))
+            builder.now = int(flat.r[-1])
         finally:
             builder.g, builder.f, builder.k = builder.g.tolist(), builder.f.tolist(), builder.k.tolist()
             builder.revised.rebuild = rebuild
