@@ -8,8 +8,13 @@ from typing import Annotated
 import typer
 
 from data.door import Json, new_app, print_json, run
+from research.validate_cli import open_seal, seal, trials, validate
 
 app = new_app("Questions across many runs. `demo` shows the whole path once: backtest, report, paper session, proof.")
+app.command()(validate)
+app.command()(trials)
+app.command()(seal)
+app.command("open-seal")(open_seal)
 
 
 @app.command()

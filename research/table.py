@@ -31,7 +31,7 @@ SPREAD = (0.5, 0.75, 1.0, 1.25, 1.5)
 class Table:
     """sets: N parameter sets. returns: (S, N) of sessions. sessions: (S,) yyyymmdd. fills: (N,) of each set.
 
-    held: the most sessions any position of any set lasted beyond the one it was opened in: the purge that is due.
+    held: the most session ends that any position of any set lasted through.
     """
 
     sets: tuple[dict[str, Any], ...]

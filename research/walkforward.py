@@ -13,6 +13,10 @@ from data.types import Floats
 from research.splits import combinatorial, group_rows, paths, walk_forward
 from research.table import Table
 
+PURGE = 10
+"""Sessions taken out before a test at most. Returns are marked to market per session, so no outcome of a training
+session lies in the test; what the purge keeps apart is what neighbouring sessions have in common."""
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -42,7 +46,7 @@ def walk_forward_test(table: Table, folds: int = 5, *, anchored: bool = False, p
     """In each fold take the set with the highest Sharpe ratio before, and keep its returns after.
 
     Args:
-        purge: sessions dropped before each test; the longest time a position was held, where None.
+        purge: sessions dropped before each test; where None the longest time a position was held, at most `PURGE`.
     """
     done = []
     stitched = []
@@ -127,7 +131,7 @@ def plateau(table: Table, centre: int = 0) -> Plateau:
 
 
 def _purge(table: Table, purge: int | None) -> int:
-    return table.held if purge is None else purge
+    return min(table.held, PURGE) if purge is None else purge
 
 
 def _sharpe(returns: Floats) -> float:

@@ -36,7 +36,7 @@ def test_every_column_is_the_backtest_of_its_set() -> None:
         assert table.fills[number] == len(result.fills)
 
 
-def test_the_purge_that_is_due_is_the_longest_time_held() -> None:
+def test_the_time_held_is_counted_in_session_ends() -> None:
     bars, _ = random_bars(800, 1, 4, "1d")
     table = table_of("ma_cross", bars, [{"fast": 3, "slow": 9}])
     result = run_backtest(bars, "ma_cross", {"fast": 3, "slow": 9})

@@ -1,0 +1,71 @@
+"""Gates: a named figure, its threshold, and whether it passes."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+from data.door import did_you_mean
+from data.errors import ConfigError
+
+DEFAULT = Path(__file__).with_name("gates.toml")
+KINDS = ("at_least", "at_most", "differing_bits")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One question answered. figure: NaN where it could not be asked, which does not pass. reason: in words."""
+
+    name: str
+    figure: float
+    want: str
+    passed: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """`at_least` or `at_most` a value; `differing_bits` is `at_most`."""
+
+    name: str
+    kind: str
+    value: float
+
+    def judge(self, figure: float, reason: str) -> Gate:
+        """The gate with this figure."""
+        if isnan(figure):
+            passed = False
+        else:
+            passed = figure >= self.value if self.kind == "at_least" else figure <= self.value
+        sign = ">=" if self.kind == "at_least" else "<="
+        return Gate(self.name, figure, f"{sign} {self.value:g}", passed, reason)
+
+
+def load_gates(path: Path | None, known: tuple[str, ...]) -> dict[str, Threshold]:
+    """The thresholds of a TOML file, or of the one that comes along.
+
+    Raises:
+        ConfigError: no such file, no TOML, an unknown gate (with the nearest name), or a threshold that is no number.
+    """
+    source = path or DEFAULT
+    try:
+        tables: Mapping[str, Any] = tomllib.loads(source.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"gates file {source} does not exist") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{source.name} is not TOML: {error}") from None
+    found = {}
+    for name, table in tables.items():
+        if name not in known:
+            raise ConfigError(f"{source.name}: gate {name!r} does not exist{did_you_mean(name, known)}")
+        if not isinstance(table, dict) or len(table) != 1 or next(iter(table)) not in KINDS:
+            raise ConfigError(f"{source.name}: [{name}] needs one of {', '.join(KINDS)}, got {table!r}")
+        kind, value = next(iter(table.items()))
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ConfigError(f"{source.name}: [{name}] {kind} must be a number, got {value!r}")
+        found[name] = Threshold(name, kind, float(value))
+    return found

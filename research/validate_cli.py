@@ -1,0 +1,139 @@
+"""The commands `validate`, `trials`, `seal` and `open-seal`: what is typed, and what is shown."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from data.door import Json, parse_assignments, print_json
+
+LEDGER = Path("research/trials.db")
+
+Name = Annotated[str, typer.Argument(help="A strategy's name, or the path of a .py file with `signals`.")]
+Where = Annotated[Path, typer.Option("--ledger", help="The trial ledger.")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="K=V", help="A parameter; repeat for more.")]
+
+
+def validate(
+    name: Name,
+    source: Annotated[str, typer.Option(help="sample, simulated, store, or the path of a tape or file.")] = "sample",
+    symbols: Annotated[str, typer.Option(help="Comma-separated; default: all there are.", metavar="A,B")] = "",
+    start: Annotated[str | None, typer.Option(help="First session, as 2024-01-02.")] = None,
+    end: Annotated[str | None, typer.Option(help="Last session, included.")] = None,
+    set_: Set = None,
+    rule: Annotated[list[str] | None, typer.Option("--rule", metavar="K=V", help="Of the position rule.")] = None,
+    cost: Annotated[list[str] | None, typer.Option("--cost", metavar="K=V", help="Of the cost model.")] = None,
+    clock: Annotated[str | None, typer.Option(help="Of simulated or stored rows, as 1m.")] = None,
+    gates: Annotated[Path | None, typer.Option(help="Thresholds; default: research/gates.toml.")] = None,
+    ledger: Where = LEDGER,
+    sets: Annotated[int, typer.Option(min=2, help="Parameter sets of the family that is run.")] = 100,
+    draws: Annotated[int, typer.Option(min=20, help="Of bootstraps and random entries.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 7,
+    budget: Annotated[float, typer.Option(min=1.0, help="Seconds; gates that are reached later fail.")] = 600.0,
+    as_json: Json = False,
+) -> int:
+    """Ask everything that speaks against a strategy: pass or fail per gate, the figure and the reason (exit 0 or 3)."""
+    from backtests.rows import MADE_ON_CLOCK, load_rows
+    from research.ledger import Ledger
+    from research.validate import validate as judge
+    from strategies.common.costs import Costs
+    from strategies.common.load import load_strategy
+
+    strategy = load_strategy(name)
+    params = strategy.bind(parse_assignments(set_ or []))
+    clock = clock or (strategy.clock if source in MADE_ON_CLOCK else None)
+    chosen = tuple(s.strip() for s in symbols.split(",") if s.strip())
+    rows = load_rows(source, chosen, start, end, clock=clock, seed=seed)
+    began = time.monotonic()
+    verdict = judge(
+        strategy,
+        rows.bars,
+        params,
+        book=rows.book,
+        rule=strategy.rule.changed(parse_assignments(rule or [])),
+        costs=Costs().changed(parse_assignments(cost or [])),
+        gates=gates,
+        ledger=Ledger(ledger),
+        at_ns=time.time_ns(),
+        sets=sets,
+        draws=draws,
+        seed=seed,
+        time_left=lambda: budget - (time.monotonic() - began),
+        progress=(lambda _: None) if as_json else (lambda what: typer.echo(f"  {what} ...", err=True)),
+    )
+    if as_json:
+        print_json(verdict.as_dict())
+        return 0 if verdict.passed else 3
+    width = max(len(gate.name) for gate in verdict.gates)
+    typer.echo(f"{strategy.name} on {rows.origin.get('source', source)}, {len(rows.bars):,} rows")
+    for gate in verdict.gates:
+        mark = "pass" if gate.passed else "FAIL"
+        typer.echo(f"  {mark}  {gate.name:<{width}}  {gate.figure:>9.3f}  {gate.want:<9}  {gate.reason}")
+    for key, value in verdict.figures.items():
+        typer.echo(f"        {key:<{width + 8}}  {value:,.3f}")
+    failed = [gate.name for gate in verdict.gates if not gate.passed]
+    typer.echo("passed every gate" if verdict.passed else f"failed {len(failed)}: {', '.join(failed)}")
+    return 0 if verdict.passed else 3
+
+
+def trials(
+    family: Annotated[str, typer.Argument(help="A family (a strategy's name); default: an overview.")] = "",
+    last: Annotated[int, typer.Option(min=1, help="Newest trials shown.")] = 20,
+    ledger: Where = LEDGER,
+    as_json: Json = False,
+) -> None:
+    """Show how often an idea was tried: families with their lifetime counts, or one family's newest trials."""
+    from research.ledger import Ledger
+
+    book = Ledger(ledger)
+    if family:
+        found = book.trials(family, last)
+        whole = book.family(family)
+        if as_json:
+            print_json({"family": vars(whole), "trials": found})
+            return
+        typer.echo(f"{family}: {whole.trials} trials of {whole.distinct} parameter sets in its lifetime")
+        for trial in found:
+            sharpe = "   none" if trial["sharpe"] is None else f"{trial['sharpe'] * 252.0**0.5:7.2f}"
+            typer.echo(f"  {trial['id']:>6}  {trial['origin']:<9} Sharpe {sharpe}  {trial['parameters']}")
+        return
+    families = book.families()
+    if as_json:
+        print_json([vars(each) for each in families])
+        return
+    if not families:
+        typer.echo("no trials yet; `python -m research validate NAME` and sweeps write them")
+    for each in families:
+        typer.echo(
+            f"{each.name:<20} {each.trials:>7} trials  {each.distinct:>6} sets  best Sharpe {each.best * 15.875:.2f}"
+        )
+
+
+def seal(
+    dataset: Annotated[str, typer.Argument(help="A name for the data, such as sample or store:1m.")],
+    start: Annotated[str, typer.Option("--from", help="First sealed session, as 2012-01-03.")],
+    ledger: Where = LEDGER,
+) -> None:
+    """Close the end of a dataset until a strategy is final; it can be opened once."""
+    from data.calendar import close_of, parse_day
+    from research.ledger import Ledger
+
+    from_ns = close_of(parse_day(start))
+    Ledger(ledger).seal(dataset, from_ns, at_ns=time.time_ns())
+    typer.echo(f"{dataset} is sealed from {start} on; open it once by: python -m research open-seal {dataset}")
+
+
+def open_seal(
+    dataset: Annotated[str, typer.Argument(help="The sealed dataset's name.")],
+    by: Annotated[str, typer.Option(help="Who opens it.")],
+    reason: Annotated[str, typer.Option(help="Why now.")],
+    ledger: Where = LEDGER,
+) -> None:
+    """Open a sealed dataset: logged, and only once."""
+    from research.ledger import Ledger
+
+    Ledger(ledger).open_seal(dataset, by=by, reason=reason, at_ns=time.time_ns())
+    typer.echo(f"{dataset} is open; whatever is tried on it now is no longer unseen")
