@@ -26,7 +26,7 @@ class Signals:
     entries, exits: open and leave a long. short_entries, short_exits: the same for shorts (optional).
     size: fraction of equity for an entry of this row (optional; NaN: the rule's own).
     stop, target, trail: distances from the entry price in quote currency, taken at the row of the entry
-        decision (optional; NaN: none). `stop` is also the distance that risk-based sizing divides by.
+        decision (optional; NaN, 0 or less: none). `stop` is also the distance that risk-based sizing divides by.
     """
 
     entries: Any

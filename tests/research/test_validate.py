@@ -64,7 +64,7 @@ def test_a_planted_edge_passes_and_luck_does_not(tmp_path: Path) -> None:
     strategy = written(tmp_path, EDGE)
     options = {"rule": Rule(size=0.3, max_gross=1.0), "costs": Costs.free(), "sets": 12, "draws": 60}
     real = validate(strategy, daily(1_200, 3, 1, 0.5), **options)
-    # Its neighbours are as good, and the edge is a row old after one: what the family and a delay say is not asked here.
+    # Its neighbours are as good, and the edge is stale after a row: the family and the delay may object.
     assert {gate.name for gate in real.gates if not gate.passed} <= {"plateau", "overfitting", "delay"}
     luck = validate(strategy, daily(1_200, 3, 1, 0.0), **options)
     failed = {gate.name for gate in luck.gates if not gate.passed}
