@@ -56,12 +56,17 @@ def rows_of(bars: Bars, book: Book | None = None) -> Iterator[Row]:
     features = [getattr(book, name) for name in FEATURES] if book is not None and book.present else None
     prices = [getattr(bars, name) for name in PRICES]
     for t in range(len(bars)):
+        o, h, low, c, v = (column[t].tolist() for column in prices)
         yield Row(
-            int(bars.ts[t]),
-            int(bars.session[t]),
-            float(bars.since_open[t]),
-            float(bars.to_close[t]),
-            *(column[t].tolist() for column in prices),
+            ts=int(bars.ts[t]),
+            session=int(bars.session[t]),
+            since_open=float(bars.since_open[t]),
+            to_close=float(bars.to_close[t]),
+            open=o,
+            high=h,
+            low=low,
+            close=c,
+            volume=v,
             book=None if features is None else [column[t].tolist() for column in features],
         )
 

@@ -40,7 +40,7 @@ FEATURES = (
 
 def frozen_column(values: Any, dtype: type = np.float64) -> npt.NDArray[Any]:
     """A read-only Fortran-ordered view of `values`; copies only where type or order ask for it."""
-    array = np.asarray(values, dtype=dtype, order="F").view()
+    array: npt.NDArray[Any] = np.asarray(values, dtype=dtype, order="F").view()
     array.flags.writeable = False
     return array
 
@@ -57,9 +57,9 @@ class _Columns:
         """The symbols at these positions, in this order (copies)."""
         index = list(columns)
         return self._with(
-            lambda name, a: tuple(a[i] for i in index)
-            if name == "symbols"
-            else (a if a.ndim == 1 else frozen_column(a[:, index]))
+            lambda name, a: (
+                tuple(a[i] for i in index) if name == "symbols" else (a if a.ndim == 1 else frozen_column(a[:, index]))
+            )
         )
 
     def _with(self, change: Any) -> Self:
