@@ -155,6 +155,9 @@ class RowBuilder:
         out: Output = []
         r = event.recv_ts or event.venue_ts
         if r >= self._next:
+            if not self.begun:
+                t = event.venue_ts if 0 < event.venue_ts < r and type(event) is not Gap else r
+                self.begin(t - (type(event) is Bar), r)
             self._advance(r, out)
         self.now = r
         if type(event) is Gap:
@@ -188,13 +191,12 @@ class RowBuilder:
         self.revised.flush(out)
         return out
 
-    def begin(self, r: int) -> None:
-        """The first event came at `r`: the first row is the one that is still waiting then."""
-        r -= self.wait
-        segment = bisect_right(self.segments.closes, r)
+    def begin(self, t: int, r: int) -> None:
+        """The first event, of time `t`, came at `r`: its row is the first, unless that one was over by then."""
+        segment = bisect_right(self.segments.closes, max(t, r - self.wait))
         if segment == len(self.segments.closes) or r <= 0:
             raise self.outside(r)
-        enter(self.g, self.segments.opens, self.segments.closes, segment, r)
+        enter(self.g, self.segments.opens, self.segments.closes, segment, max(t, r - self.wait))
         self.begun = True
 
     def row_of(self, shown: Shown) -> Row:
@@ -211,8 +213,6 @@ class RowBuilder:
         return trade_bits(conditions, tape) if conditions and self.conditions else PLAIN
 
     def _advance(self, r: int, out: Output) -> None:
-        if not self.begun:
-            self.begin(r)
         g, s = self.g, self.segments
         while (due := advance(g, self.f, self.k, s.opens, s.closes, s.kinds, r)) == DUE:
             self._take(out)

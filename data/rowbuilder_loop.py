@@ -61,7 +61,7 @@ class Run:
         if not len(flat.what):
             return
         if not builder.begun:
-            builder.begin(int(flat.r[0]))
+            builder.begin(int(flat.t[0]), int(flat.r[0]))
         loop, done = jit(run), np.zeros(3, dtype=np.int64)  # events, rows, late
         builder.g, builder.f, builder.k = (np.array(state) for state in (builder.g, builder.f, builder.k))
         builder.revised.rebuild = _rebuild

@@ -21,7 +21,6 @@ from data.rowbuilder_state import (
     CURRENT_K,
     DEAD,
     DIRTY,
-    ENDLESS,
     EXCHANGE,
     FAR,
     FIRST,
@@ -206,11 +205,10 @@ class Reviser:
             return None
         start = s.opens[segment] + (t - s.opens[segment]) // builder.g[STEP] * builder.g[STEP]
         close = min(start + builder.g[STEP], s.closes[segment])
-        day = 0 if s.kinds[segment] == ENDLESS else s.sessions[segment]
         blank = Shown(int(start), int(close), segment, [[float("nan")] * WIDTH for _ in builder.symbols], [])
-        for j, k in enumerate(builder.k):
-            blank.values[j][4] = 0.0
-            blank.marks.append([self._oldest(j), day if k[QUALIFIED] == day else -1, int(k[EXCHANGE]), 0])
+        for j, values in enumerate(blank.values):
+            values[4] = 0.0
+            blank.marks.append([self._oldest(j), s.sessions[segment], -1, 0])  # as if the session had a last price
         self.rows.insert(at, blank)
         self.closes.insert(at, blank.close)
         return blank

@@ -84,8 +84,9 @@ def advance(g: Any, f: Any, k: Any, opens: Any, closes: Any, kinds: Any, r: int)
         if r < g[CLOSE]:
             return 0
         segment = g[SEGMENT]
+        over = r - g[WAIT]
         kept = g[KEEP] and kinds[segment] != EXTENDED_HOURS
-        if kept or g[DIRTY] or anything(k, CURRENT_K):
+        if kept or g[DIRTY] or anything(k, CURRENT_K) or over < g[CLOSE]:
             roll(g, f, k, g[CLOSE])
             if g[CLOSE] < closes[segment]:
                 enter(g, opens, closes, segment, g[CLOSE])
@@ -94,10 +95,12 @@ def advance(g: Any, f: Any, k: Any, opens: Any, closes: Any, kinds: Any, r: int)
         else:
             for j in range(len(f)):
                 reset(f[j], k[j], CURRENT_F, CURRENT_K)
-            while segment < len(closes) and r >= closes[segment] and not (g[KEEP] and kinds[segment] != EXTENDED_HOURS):
+            while (
+                segment < len(closes) and over >= closes[segment] and not (g[KEEP] and kinds[segment] != EXTENDED_HOURS)
+            ):
                 segment += 1
             if segment == g[SEGMENT]:
-                enter(g, opens, closes, segment, r)
+                enter(g, opens, closes, segment, over)
                 continue
         if segment == len(closes):
             return BEYOND
