@@ -119,9 +119,7 @@ def test_resampled_hours_equal_the_published_ones(shared):
     """
     table = pq.read_table(shared("equity_minute/SPY_2011-01.parquet"))
     ts = ns(table["ts"]) + 2 * MINUTE  # their stamp is the end; taken for a start, the bar ends a minute later
-    session, since_open, to_close = session_columns(ts, "1m")
-    ]
-    bars = Bars(("SPY",), ts, *prices_of(table), session, since_open, to_close)
+    bars = Bars(("SPY",), ts, *prices_of(table), *session_columns(ts, "1m"))
     hours = rows_from_bars(bars, "1m", "1h", hours="always").bars
     assert len(hours) == 340
     first = [getattr(hours, name)[0, 0] for name in PRICES]
@@ -134,7 +132,6 @@ def test_resampled_hours_equal_the_published_ones(shared):
 def test_regular_hours_of_real_minutes_are_seven_a_session(shared):
     table = pq.read_table(shared("equity_minute/SPY_2011-01.parquet"))
     ts = ns(table["ts"]) + MINUTE
-    ]
     bars = Bars(("SPY",), ts, *prices_of(table), *session_columns(ts, "1m"))
     hours = rows_from_bars(bars, "1m", "1h").bars
     assert len(hours) == 20 * 7
