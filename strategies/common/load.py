@@ -101,8 +101,8 @@ class Strategy:
         for name in given:
             if name not in known:
                 raise UsageError(
-                    f"parameter {name!r} is not one of {self.name}'s ({', '.join(known) or 'it has none'})"
-                    f"{did_you_mean(name, known)}"
+                    f"{self.name} has no parameter {name!r}{did_you_mean(name, known)}"
+                    f"{'' if known else '; it has none at all'}"
                 )
         return {p.name: p.typed(given[p.name]) if p.name in given else p.default for p in self.parameters}
 
@@ -161,7 +161,7 @@ def load_strategy(name: str | Path) -> Strategy:
         text = path.stem
     names = strategy_names()
     if text not in names:
-        raise UsageError(f"strategy {text!r} is not one of ({', '.join(names)}){did_you_mean(text, names)}")
+        raise UsageError(f"there is no strategy {text!r}{did_you_mean(text, names)}")
     path = ROOM / f"{text}.py"
     try:
         module = importlib.import_module(f"strategies.{text}")

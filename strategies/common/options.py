@@ -48,7 +48,7 @@ def changed(options: T, noun: str, changes: Mapping[str, Any]) -> T:
         if name not in known:
             from data.door import did_you_mean
 
-            raise UsageError(f"{noun} parameter {name!r} is not one of ({', '.join(known)}){did_you_mean(name, known)}")
+            raise UsageError(f"{noun} has no parameter {name!r}{did_you_mean(name, known)}")
         done[name] = _read(value, known[name]) if isinstance(value, str) else value
     return replace(options, **done)  # type: ignore[type-var]  # a dataclass
 

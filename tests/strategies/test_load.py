@@ -47,7 +47,7 @@ def test_parameters_come_from_the_signature_with_types_and_ranges(tmp_path: Path
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"fsat": 3}, "parameter 'fsat' is not one of plain's .*did you mean 'fast'"),
+        ({"fsat": 3}, "plain has no parameter 'fsat'; did you mean 'fast'"),
         ({"fast": "x"}, "parameter 'fast' must be int, got 'x'|parameter 'fast' must be int from 2 to 50"),
         ({"fast": 2.5}, "parameter 'fast' must be int, got 2.5"),
         ({"fast": 1}, "parameter 'fast' must be int from 2 to 50, got 1"),
@@ -62,7 +62,7 @@ def test_a_wrong_parameter_is_one_clear_sentence(tmp_path: Path, given: dict[str
 
 
 def test_an_unknown_strategy_names_the_nearest() -> None:
-    with pytest.raises(UsageError, match=r"strategy 'momentm' is not one of .*did you mean 'momentum'"):
+    with pytest.raises(UsageError, match="there is no strategy 'momentm'; did you mean 'momentum'"):
         load_strategy("momentm")
     with pytest.raises(UsageError, match="does not exist"):
         load_strategy("nowhere/mine.py")
