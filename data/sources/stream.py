@@ -38,6 +38,7 @@ HEALTHY_NS = 60 * SECOND_NS
 LONGEST_STALL_S = 300.0
 FORGET = 0.999  # of the longest pause, with every frame: one hiccup must not blunt the watch for good
 BACKFILL_AFTER_S = 2.0
+BACKFILL_FROM_NS = 2 * MINUTE_NS
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
 Backfill = Callable[[Sequence[str], int, int], list[Bar]]
@@ -289,7 +290,8 @@ class Stream:
         """Minute bars that closed in a gap."""
         assert self._backfill is not None  # noqa: S101  # the caller asked
         await self._clock.pause(BACKFILL_AFTER_S)
-        first = start // MINUTE_NS * MINUTE_NS
+        # A bar comes some time after its minute, so the ones before the loss may be missing too.
+        first = start // MINUTE_NS * MINUTE_NS - BACKFILL_FROM_NS
         try:
             bars = await asyncio.to_thread(self._backfill, self._dialect.symbols, first, end)
         except Exception as error:  # noqa: BLE001  # whatever an SDK raises, the stream goes on and the gap stays marked
@@ -298,7 +300,7 @@ class Stream:
             self._put(Gap("", 0, self._clock.now(), first, end, reason, self._dialect.venue))
             return
         for bar in sorted(bars, key=lambda each: each.venue_ts):
-            if not self._recent.is_double(bar):
+            if not self._recent.has(bar) and not self._recent.is_double(bar):
                 self._stats.backfilled += 1
                 self._put(bar)
 

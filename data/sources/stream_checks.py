@@ -29,12 +29,18 @@ class Recent:
             found = self._seen(event, (event.trade_id, event.exchange, event.sequence))
         elif isinstance(event, Bar):
             found = self._seen(event, (event.interval, event.venue_ts, event.updated, event.close, event.volume))
+            self._seen(event, (event.interval, event.venue_ts))
         elif isinstance(event, Quote):
             told = (event.venue_ts, event.bid, event.ask, event.bid_size, event.ask_size, event.sequence)
             found = self._quotes.get(event.symbol) == told
             self._quotes[event.symbol] = told
         self.doubles += found
         return found
+
+    def has(self, bar: Bar) -> bool:
+        """Whether a bar of this symbol, interval and close was seen, whatever its prices."""
+        known, _ = self._known.get((Bar, bar.symbol), (set(), deque()))
+        return (bar.interval, bar.venue_ts) in known
 
     def _seen(self, event: Trade | Bar, mark: Any) -> bool:
         known, order = self._known.setdefault((type(event), event.symbol), (set(), deque()))
