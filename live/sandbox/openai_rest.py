@@ -206,7 +206,8 @@ def _example(schema: dict[str, Any], digest: bytes) -> Any:
     if "enum" in schema:
         return schema["enum"][digest[0] % len(schema["enum"])]
     kind = schema.get("type")
-    kind = kind[0] if isinstance(kind, list) else kind
+    if isinstance(kind, list):
+        return None  # what may be null is
     if kind == "object":
         return {
             name: _example(part, hashlib.sha256(digest + name.encode()).digest())
