@@ -118,6 +118,7 @@ class RowBuilder:
         if not 0 <= self.wait <= rows.step or revise_s < 0:
             raise UsageError(f"wait_s {wait_s} must lie between 0 and one row of {clock}, revise_s {revise_s} be >= 0")
         self.segments = segments_of(hours)
+        self._spans = self.segments[:4]
         self.index = {symbol: j for j, symbol in enumerate(self.symbols)}
         self.conditions = conditions
         self.books = [OrderBook(book, levels=levels) for _ in self.symbols]
@@ -230,12 +231,12 @@ class RowBuilder:
         return DataError(f"event at {utc(r)} is outside the exchange calendar; give events with times inside it")
 
     def _take(self, out: Output) -> None:
-        """Take the closing row from the state, remember it, and give it out unless it is empty and unwanted."""
+        """Take the closing row from the state; remember it and give it out unless it is empty and unwanted."""
         values, marks = [[nan] * WIDTH for _ in self.symbols], [[0] * 4 for _ in self.symbols]
         g, flags = self.g, take(self.g, self.f, self.k, values, marks)
-        shown = Shown(g[P_START], g[P_CLOSE], g[P_SEGMENT], values, marks, bool(flags & SEEN))
-        self.revised.remember(shown)
-        if flags & TRADED or self.kept(self.segments.kinds[shown.segment]):
+        if flags & TRADED or self.kept(self.segments.kinds[g[P_SEGMENT]]):
+            shown = Shown(g[P_START], g[P_CLOSE], g[P_SEGMENT], values, marks, bool(flags & SEEN))
+            self.revised.remember(shown)
             out.append(self.row_of(shown))
         if g[DIRTY]:
             self.revised.flush(out)
@@ -250,16 +251,16 @@ class RowBuilder:
         bits = self.bits_of(event.conditions, event.tape)
         exchange = self.exchanges.setdefault(event.exchange, len(self.exchanges))
         side, price, size = SIDES[event.aggressor], event.price, event.size
-        place, t, side = on_trade(self.g, self.f[j], self.k[j], self.segments[:4], t, price, size, bits, side, exchange)
-        self.logs[j].add((t, price, size, 0.0, 0.0, 0.0, bits, side, exchange), identity_of(event.trade_id))
+        place, t, side = on_trade(self.g, self.f[j], self.k[j], self._spans, t, price, size, bits, side, exchange)
+        self.logs[j].add((t, price, size, 0.0, 0.0, 0.0, bits, side, exchange, identity_of(event.trade_id)))
         self._placed(place, t, j, r, t, out)
 
     def _bar(self, event: Bar, j: int, t: int, r: int, out: Output) -> None:
         prices = (event.open, event.high, event.low, event.close, event.volume)
         if event.updated and self.revised.replace_bar(j, t - 1, prices, r):
             return
-        place = on_bar(self.g, self.f[j], self.k[j], self.segments[:4], t - 1, *prices)
-        self.logs[j].add((t - 1, *prices, BAR_MARK, 0, 0), -1)
+        place = on_bar(self.g, self.f[j], self.k[j], self._spans, t - 1, *prices)
+        self.logs[j].add((t - 1, *prices, BAR_MARK, 0, 0, -1))
         self._placed(place, t - 1, j, r, t, out)
 
     def _placed(self, place: int, t: int, j: int, r: int, label: int, out: Output) -> None:

@@ -93,16 +93,16 @@ class Run:
         """What the loop wrote goes where the live builder would have put it, in the same order."""
         count, late = int(done[1]), int(done[2])
         self._log(int(done[0]))
-        first = count - 1 if code == FLUSH else count
-        self._remember(0, first)
+        kinds = np.array(self.builder.segments.kinds)[self.rows[:count, 2]]
+        shown = ((self.rows[:count, 3] & TRADED) > 0) | self.builder.kept(kinds)
+        given = np.flatnonzero(shown)
+        last = int(shown[-1]) if code == FLUSH else 0  # a row taken after the late events below
+        self._remember(given[: len(given) - last])
         for t, j, r in self.late[:late].tolist():
             self.builder.revised.mark(t, j, r, "late")
-        self._remember(first, count)
-        shown = (self.rows[:count, 3] & TRADED) > 0
-        kinds = np.array(self.builder.segments.kinds)[self.rows[:count, 2]]
-        shown |= self.builder.kept(kinds)
-        self.batch.times.append(self.rows[:count, 1:3][shown])
-        self.batch.values.append(self.values[:count][shown])
+        self._remember(given[len(given) - last :])
+        self.batch.times.append(self.rows[given, 1:3])
+        self.batch.values.append(self.values[given])
         if code == FLUSH:
             made: Output = []
             self.builder.revised.flush(made)
@@ -110,12 +110,14 @@ class Run:
                 self.batch.note(message)
         done[1] = done[2] = 0
 
-    def _remember(self, first: int, last: int) -> None:
+    def _remember(self, given: Any) -> None:
         """Only rows that can still be revised are worth a Python object."""
         reviser = self.builder.revised
-        if last > first:
-            first = max(first, int(np.searchsorted(self.rows[:last, 1], self.rows[last - 1, 1] - reviser.window)))
-        rows, values, marks = (array[first:last].tolist() for array in (self.rows, self.values, self.marks))
+        if not len(given):
+            return
+        closes = self.rows[given, 1]
+        given = given[int(np.searchsorted(closes, closes[-1] - reviser.window)) :]
+        rows, values, marks = (array[given].tolist() for array in (self.rows, self.values, self.marks))
         for (start, close, segment, flags), value, mark in zip(rows, values, marks, strict=True):
             reviser.remember(Shown(start, close, segment, value, mark, bool(flags & SEEN)))
 

@@ -135,6 +135,7 @@ class Reviser:
     def replace_bar(self, j: int, t: int, values: tuple[float, ...], r: int) -> bool:
         """A vendor's updated bar takes the place of the one it updates; False: that one is not remembered."""
         log = self.builder.logs[j]
+        log.settle()
         for at in range(len(log.identities) - 1, self._oldest(j) - log.base - 1, -1):
             if log.columns[0][at] == t and log.columns[BITS][at] == BAR_MARK:
                 for column, value in zip(log.columns[1:6], values, strict=True):
@@ -179,6 +180,7 @@ class Reviser:
     def _again(self, shown: Shown, j: int) -> None:
         """The prices and the selling share of one symbol of a shown row, from its trades."""
         builder, log = self.builder, self.builder.logs[j]
+        log.settle()
         f, k = [float("nan")] * FLOATS, [0] * INTS
         first, k[CLOSING_K + WAS_QUALIFIED], k[CLOSING_K + WAS_EXCHANGE], end = shown.marks[j]
         last = end - log.base if builder.counted else len(log.identities)
