@@ -2,7 +2,7 @@
 
 A batch (`Columns`) holds one table per kind of event, each a dict of NumPy columns named like the fields of its
 Struct in `data.events`. Types: int64, float64, bool; texts are int32 codes into `Columns.texts`. Two columns are
-special: `place` (int64) is the event's place in the stream, so that the tables merge back into the order of arrival;
+special: `place` (int64, rising) is the event's place in the stream, so that the tables merge back in order of arrival;
 `trade_id` and `new_id` (int64) hold a plain decimal number as it is and any other text as -1 - its code. The levels
 of books lie in `level_price`, `level_size` (float64, all events one after the other, bids before asks), and `bids`,
 `asks` count them.

@@ -68,9 +68,10 @@ def flat_of(columns: Columns, builder: RowBuilder, chunk: int) -> Iterator[Flat]
     """The events of a batch, at most `chunk` at a time."""
     texts = columns.texts
     places = [table["place"] for table in columns.tables.values()]
+    first = min((int(place[0]) for place in places if len(place)), default=0)
     last = max((int(place[-1]) for place in places if len(place)), default=-1)
     books = {"snapshot", "delta"} & set(columns.tables)
-    for low in range(0, last + 1, chunk):
+    for low in range(first, last + 1, chunk):
         tables = {kind: _between(kind, table, low, low + chunk) for kind, table in columns.tables.items()}
         tables = {kind: table for kind, table in tables.items() if len(table["place"])}
         count = sum(len(table["place"]) for table in tables.values())
