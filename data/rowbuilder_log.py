@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from array import array
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 BITS = 6
@@ -83,7 +82,6 @@ class Shown:
     seen: bool = False
 
 
-@lru_cache(maxsize=1 << 16)
 def identity_of(text: str) -> int:
     """A trade's identity as one number: a plain decimal as it is, anything else by 62 bits of its BLAKE2 hash."""
     if text.isascii() and text.isdigit() and len(text) < 19:
