@@ -50,7 +50,7 @@ def rows_of(
         return Rows(source.load(symbols, start, end), None, source.CLOCK, _origin(source.NAME, source.SIMULATED))
     if place in vendors():
         if not symbols or start is None or end is None:
-            raise UsageError(f"{place} has to be told what to send: give --symbols, --start and --end")
+            raise UsageError(f"{place} has to be told what to send: name the symbols and the sessions")
         vendor, clock = load_vendor(place), clock or "1m"
         bars = vendor.history(symbols, start, end, clock, adjustment="split")
         return Rows(bars, None, clock, _origin(vendor.NAME, vendor.SIMULATED))
