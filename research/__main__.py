@@ -1,4 +1,4 @@
-"""The door: python -m research demo."""
+"""The door: python -m research demo | sweep | validate | trials | scan | patterns ..."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Annotated
 import typer
 
 from data.door import Json, new_app, print_json, run
+from research.patterns import cli as patterns
+from research.scan_cli import scan
+from research.sweep_cli import sweep_command
 from research.validate_cli import open_seal, seal, trials, validate
 
 app = new_app("Questions across many runs. `demo` shows the whole path once: backtest, report, paper session, proof.")
-app.command()(validate)
-app.command()(trials)
-app.command()(seal)
-app.command("open-seal")(open_seal)
 
 
 @app.command()
@@ -30,6 +29,18 @@ def demo(
     if as_json:
         print_json(done)
     return 0 if done["ok"] else 3
+
+
+notes = new_app("Pattern notes by a language model: it may annotate, veto and shrink, never originate or enlarge.")
+for command in (patterns.note, patterns.budget, patterns.replay, patterns.ledger):
+    notes.command()(command)
+app.add_typer(notes, name="patterns")
+app.command("sweep")(sweep_command)
+app.command()(validate)
+app.command()(trials)
+app.command()(seal)
+app.command("open-seal")(open_seal)
+app.command()(scan)
 
 
 @app.command()

@@ -10,10 +10,10 @@ import typer
 
 from data.door import Json, parse_assignments, print_json
 
-LEDGER = Path("research/trials.db")
+LEDGER = Path(__file__).with_name("trials.db")
 
 Name = Annotated[str, typer.Argument(help="A strategy's name, or the path of a .py file with `signals`.")]
-Where = Annotated[Path, typer.Option("--ledger", help="The trial ledger.")]
+Where = Annotated[Path, typer.Option("--ledger", help="The trial ledger.", show_default="research/trials.db")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="K=V", help="A parameter; repeat for more.")]
 
 
