@@ -50,7 +50,7 @@ result.stats()
 result.trades.records_readable.head()
 
 # %%
-result.plot();
+figure = result.plot()
 
 # %% [markdown]
 # vectorbt values the same orders on its own; the largest relative difference of equity:
