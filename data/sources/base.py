@@ -9,15 +9,19 @@ from __future__ import annotations
 import asyncio
 import importlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
 from data.calendar import Day
 from data.door import did_you_mean
 from data.errors import UsageError
-from data.events import MarketEvent, Quote, Trade
+from data.events import Quote, Trade
+from data.settings import Settings
 from data.types import Bars
+
+if TYPE_CHECKING:
+    from data.sources.stream import Stream
 
 Adjustment = Literal["all", "split", "raw"]
 """`all`: splits and dividends. `split`: splits only. `raw`: as printed."""
@@ -120,20 +124,70 @@ class Vendor(Protocol):
         """What can be asked, and on which terms."""
 
     def history(
-        self, symbols: Sequence[str], start: Day, end: Day, clock: str = "1m", *, adjustment: Adjustment
+        self,
+        symbols: Sequence[str],
+        start: Day,
+        end: Day,
+        clock: str = "1m",
+        *,
+        adjustment: Adjustment,
+        extended: bool = False,
+        settings: Settings | None = None,
+        progress: Progress | None = None,
+        wall: Clock | None = None,
+        requests_a_minute: int = 0,
     ) -> Bars:
-        """Rows from session `start` to session `end`, both included; a killed pull resumes at its last page."""
+        """Rows from session `start` to session `end`, both included; a killed pull resumes at its last page.
 
-    def trades(self, symbols: Sequence[str], start: Day, end: Day) -> Iterator[Trade]:
+        Args:
+            adjustment: always said, one of `capabilities().adjustments`.
+            extended: rows outside the regular session too; `data.calendar.is_regular` tells them apart.
+            settings: where keys, addresses and the store are; default: this machine's. wall: the clock of limits.
+            requests_a_minute: of the user's plan; each vendor's own default is its cheapest.
+
+        Raises:
+            AuthError: no key, a refused key, a plan that does not cover it. UsageError: the question.
+            UnavailableError: no answer after all attempts; what was received is kept. DataError: bars out of order.
+        """
+
+    def trades(
+        self,
+        symbols: Sequence[str],
+        start: Day,
+        end: Day,
+        *,
+        settings: Settings | None = None,
+        progress: Progress | None = None,
+        wall: Clock | None = None,
+        requests_a_minute: int = 0,
+    ) -> Iterator[Trade]:
         """Every trade of these sessions, symbol by symbol, in memory that does not grow with the range."""
 
-    def quotes(self, symbols: Sequence[str], start: Day, end: Day) -> Iterator[Quote]:
+    def quotes(
+        self,
+        symbols: Sequence[str],
+        start: Day,
+        end: Day,
+        *,
+        settings: Settings | None = None,
+        progress: Progress | None = None,
+        wall: Clock | None = None,
+        requests_a_minute: int = 0,
+    ) -> Iterator[Quote]:
         """Every quote of these sessions, likewise."""
 
     def stream(
-        self, symbols: Sequence[str], channels: Sequence[Channel] = ("trades", "quotes", "bars")
-    ) -> AsyncIterator[MarketEvent]:
-        """Events as they come, with a `Gap` wherever the feed was lost; ends only when closed or refused."""
+        self,
+        symbols: Sequence[str],
+        channels: Sequence[Channel] = ("trades", "quotes", "bars"),
+        *,
+        settings: Settings | None = None,
+        wall: Clock | None = None,
+    ) -> Stream:
+        """Events as they come, with a `Gap` wherever the feed was lost; ends only when closed or refused.
+
+        Used as `async with vendor.stream(...) as events: async for event in events: ...`.
+        """
 
 
 def sources() -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from data.sources.http import Caller, Patience
 from data.sources.http_history import Columns, Window
 from data.sources.http_pages import Pages
 from data.sources.stream import Stream
-from data.types import Bars
+from data.types import PRICES, Bars
 
 NAME = "polygon"
 SIMULATED = False
@@ -37,6 +37,7 @@ KEYS_FROM = "make a key at https://massive.com/dashboard/api-keys and put it int
 VARIABLES = {"massive_api_key": "MASSIVE_API_KEY"}
 FREE_REQUESTS_A_MINUTE = 5
 PAGE = 50_000
+MONTHS = 2  # of minutes with their extended hours: about one page
 MILLISECOND_NS = 1_000_000
 TAPES = {1: "A", 2: "B", 3: "C"}
 
@@ -87,7 +88,7 @@ def history(
     """
     asked = http_history.check_terms(clock, adjustment, extended, capabilities(), VENDOR)
     pull = _Pull(symbols, start, end, (asked, adjustment), settings, wall, patience, requests_a_minute, package)
-    parts = http_history.windows(pull.first, pull.last, {"1d": 240, "1s": 1}.get(asked, 12))
+    parts = http_history.windows(pull.first, pull.last, 240 if asked == "1d" else MONTHS)
     multiplier, timespan = _span(asked)
 
     def one(symbol: str, part: Window) -> Columns:
@@ -101,9 +102,12 @@ def history(
             sort="asc",
             limit=PAGE,
         )
-        rows = [(bar.timestamp, bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in found]
-        starts = np.array([row[0] for row in rows], dtype=np.int64) * MILLISECOND_NS
-        return Columns(starts, np.array([row[1:] for row in rows], dtype=np.float64).reshape(len(rows), 5))
+        # Straight into columns: the SDK yields its objects one by one, and a month of seconds is a million of them.
+        rows = np.fromiter(
+            ((bar.timestamp, *(_number(bar, name) for name in PRICES)) for bar in found),
+            dtype=[("start", np.int64), *((name, np.float64) for name in PRICES)],
+        )
+        return Columns(rows["start"] * MILLISECOND_NS, np.stack([rows[name] for name in PRICES], axis=1))
 
     def told(symbol: str, done: int) -> None:
         if progress is not None:
@@ -243,6 +247,11 @@ class _Pull:
                     progress(symbol, i + 1, len(days))
             if not found:
                 raise UsageError(f"{VENDOR} has no {what} of {symbol!r} in this range; check the symbol")
+
+
+def _number(bar: Any, name: str) -> float:
+    value = getattr(bar, name)
+    return np.nan if value is None else float(value)
 
 
 def _span(clock: str) -> tuple[int, str]:

@@ -18,6 +18,7 @@ This one speaks the same wire format on `websockets` and `msgspec`, at a tenth o
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -210,6 +211,7 @@ class Stream:
             max_size=None,
             open_timeout=ENTER_S,
             close_timeout=1,
+            logger=_wire_log(),
             proxy=None if local else True,  # else loopback would go to the proxy that the environment names
         ) as wire:
             self._stats.connects += 1
@@ -303,6 +305,13 @@ class Stream:
             if not self._recent.has(bar) and not self._recent.is_double(bar):
                 self._stats.backfilled += 1
                 self._put(bar)
+
+
+def _wire_log() -> logging.Logger:
+    """A logger that never reaches DEBUG, where `websockets` writes out every frame, the one with the key included."""
+    log = logging.getLogger("data.sources.stream.wire")
+    log.setLevel(logging.INFO)
+    return log
 
 
 def _plain(error: Exception) -> str:

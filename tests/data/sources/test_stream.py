@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 
 import pytest
@@ -67,6 +68,20 @@ def test_a_wrong_key_ends_the_stream_with_an_auth_error(name, day_market, settin
     with pytest.raises(AuthError, match="refuses") as caught:
         asyncio.run(scene())
     assert "hunter2" not in str(caught.value)
+
+
+@each_vendor
+def test_no_log_at_any_level_holds_the_key(name, day_market, settings_of, caplog):
+    caplog.set_level(logging.DEBUG)
+
+    async def scene():
+        async with listening(name, day_market, settings_of) as (_, events):
+            await first(events, lambda event: isinstance(event, Trade))
+            assert "sandbox-" not in repr(events) + repr(events._dialect)
+
+    asyncio.run(scene())
+    ours = [record for record in caplog.records if record.name != "websockets.server"]  # the sandbox's own side
+    assert not any("sandbox-key" in record.getMessage() or "sandbox-secret" in record.getMessage() for record in ours)
 
 
 @each_vendor
@@ -169,15 +184,15 @@ def test_waits_are_spread_by_the_seed_alone(day_market, settings_of):
 
 def test_silence_while_the_exchange_is_open_is_a_gap_after_ten_seconds(day_market, settings_of):
     async def scene():
-        async with listening("alpaca", day_market, settings_of, "ws.stall@60s", 30.0) as (sandbox, events):
+        async with listening("alpaca", day_market, settings_of, "ws.stall@40s", 20.0) as (sandbox, events):
             gap = await first(events, lambda event: isinstance(event, Gap) and event.reason == "no data came")
             await first(events, lambda event: isinstance(event, Trade))
             return gap, sandbox.faults.injected[0].ts, events.stats.stalls
 
     gap, stalled, stalls = asyncio.run(scene())
     assert stalls == 1
-    assert 10.0 <= (gap.end_ts - gap.start_ts) / SECOND_NS < 16.0
-    assert abs(gap.start_ts - stalled) < 6 * SECOND_NS
+    assert 10.0 <= (gap.end_ts - gap.start_ts) / SECOND_NS < 30.0
+    assert abs(gap.start_ts - stalled) < 10 * SECOND_NS
 
 
 def test_silence_at_night_is_no_gap():
