@@ -18,6 +18,7 @@ from research.patterns.request import Request
 DEFAULT_URL = "https://api.openai.com/v1"
 TIMEOUT_S = 15.0
 MOST_BYTES = 1_000_000
+NOT_SENT = ("ConnectError", "ConnectTimeout", "UnsupportedProtocol", "ProxyError")
 
 
 class Client:
@@ -28,7 +29,7 @@ class Client:
         clock: tells how long a call took.
 
     Raises:
-        AuthError: no key.
+        AuthError: no key, or one that cannot be a key.
         UnavailableError: the package `openai` is not installed.
     """
 
@@ -39,6 +40,8 @@ class Client:
             raise AuthError(
                 "OPENAI_API_KEY is not set; make a key at https://platform.openai.com/api-keys and put it in .env"
             )
+        if not (text := key.get_secret_value()).isascii() or not text.isprintable() or " " in text:
+            raise AuthError("OPENAI_API_KEY holds a character that no key has; copy it again, without quotes or spaces")
         try:
             import openai
         except ModuleNotFoundError:
@@ -46,9 +49,7 @@ class Client:
         self._openai = openai
         self._clock = clock
         self._timeout_s = timeout_s
-        self._sdk = openai.OpenAI(
-            api_key=key.get_secret_value(), base_url=base_url or DEFAULT_URL, timeout=timeout_s, max_retries=0
-        )
+        self._sdk = openai.OpenAI(api_key=text, base_url=base_url or DEFAULT_URL, timeout=timeout_s, max_retries=0)
 
     def send(self, request: Request) -> Reply:
         """One attempt; every failure of vendor and network is an outcome of the reply."""
@@ -76,7 +77,7 @@ class Client:
         except openai.APITimeoutError:
             return Reply("late")
         except openai.APIConnectionError as error:
-            return Reply("unreachable" if "Connect" in type(error.__cause__).__name__ else "cut")
+            return Reply("unreachable" if type(error.__cause__).__name__ in NOT_SENT else "cut")
         except openai.APIStatusError as error:
             return Reply(_outcome_of(error.status_code, error.code))
         except openai.OpenAIError:
@@ -104,7 +105,7 @@ def _transport_errors() -> tuple[type[Exception], ...]:
     found: list[type[Exception]] = []
     for name in ("httpx2", "httpx"):
         try:
-            found.append(importlib.import_module(name).TransportError)
+            found.append(importlib.import_module(name).RequestError)
         except ModuleNotFoundError:
             continue
     return tuple(found)

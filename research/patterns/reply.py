@@ -29,6 +29,7 @@ REASONS = {
     "unrecorded": "no reply is recorded for this request",
 }
 KEPT = frozenset({"answered", "refused", "truncated", "filtered", "malformed"})
+MOST_TOKENS = 10**9  # no call has more; a larger count is not believed
 UNPAID = frozenset({"unreachable", "limited", "no credit", "failed", "rejected", "key refused"})
 
 
@@ -61,7 +62,7 @@ def read_reply(raw: bytes, api: str) -> Reply:
     usage = _usage(payload.get("usage"), api)
     model = payload.get("model")
     outcome, content = (_chat if api == "chat" else _responses)(payload)
-    return Reply(outcome, content, model if isinstance(model, str) else "", usage)
+    return Reply(outcome, content, _text(model), usage)
 
 
 def _chat(payload: dict[str, Any]) -> tuple[str, str]:
@@ -70,10 +71,9 @@ def _chat(payload: dict[str, Any]) -> tuple[str, str]:
     message = choice.get("message")
     if not isinstance(message, dict):
         return "garbled", ""
-    content = message.get("content")
-    content = content if isinstance(content, str) else ""
+    content = _text(message.get("content"))
     if message.get("refusal"):
-        return "refused", str(message["refusal"])
+        return "refused", _text(message["refusal"])
     finish = choice.get("finish_reason")
     if finish == "length":
         return "truncated", content
@@ -93,10 +93,10 @@ def _responses(payload: dict[str, Any]) -> tuple[str, str]:
         for part in item["content"]
         if isinstance(part, dict)
     ]
-    refusal = next((str(part.get("refusal")) for part in parts if part.get("type") == "refusal"), None)
+    refusal = next((_text(part.get("refusal")) for part in parts if part.get("type") == "refusal"), None)
     if refusal is not None:
         return "refused", refusal
-    content = "".join(str(part.get("text", "")) for part in parts if part.get("type") == "output_text")
+    content = "".join(_text(part.get("text")) for part in parts if part.get("type") == "output_text")
     if payload.get("status") == "incomplete":
         details = payload.get("incomplete_details")
         why = details.get("reason") if isinstance(details, dict) else ""
@@ -104,6 +104,11 @@ def _responses(payload: dict[str, Any]) -> tuple[str, str]:
     if payload.get("status") != "completed":
         return "garbled", ""
     return ("answered" if read_answer(content) else "malformed"), content
+
+
+def _text(value: Any) -> str:
+    """A text that can be stored: half a surrogate pair, which JSON allows, stands as its escape; "" for no text."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else ""
 
 
 def _usage(told: Any, api: str) -> Usage | None:
@@ -114,6 +119,6 @@ def _usage(told: Any, api: str) -> Usage | None:
     details = told.get(f"{given}_details")
     cached = details.get("cached_tokens", 0) if isinstance(details, dict) else 0
     counts = (told.get(given), cached or 0, told.get(output))
-    if any(type(count) is not int or count < 0 for count in counts):
+    if any(type(count) is not int or not 0 <= count <= MOST_TOKENS for count in counts):
         return None
     return Usage(*counts)  # type: ignore[arg-type]  # just checked

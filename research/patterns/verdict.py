@@ -70,8 +70,10 @@ class Verdict:
             if self.contaminated
             else ""
         )
+        vetoes = f"{self.vetoed} veto{'' if self.vetoed == 1 else 'es'}"
+        shrinks = f"{self.shrunk} shrink{'' if self.shrunk == 1 else 's'}"
         return (
-            f"{self.vetoed} vetoes and {self.shrunk} shrinks {paid}: profit {self.without:,.2f} without, "
+            f"{vetoes} and {shrinks} {paid}: profit {self.without:,.2f} without, "
             f"{self.with_notes:,.2f} with, bill {self.bill:.4f}, net {self.net:+,.2f}{taint}"
         )
 

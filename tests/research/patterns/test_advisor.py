@@ -305,6 +305,13 @@ def test_a_missing_key_is_one_sentence():
     assert error.value.exit_code == 5
 
 
+@pytest.mark.parametrize("key", ["sk-\u00e9", "sk-a b", "sk-a\n"])
+def test_a_key_that_cannot_be_one_is_not_quoted(key):
+    with pytest.raises(AuthError, match="a character that no key has") as error:
+        Client(Secret(key), Clock())
+    assert key not in str(error.value)
+
+
 def test_a_file_that_is_no_journal_is_said(tmp_path):
     (tmp_path / "notes.sqlite").write_text("no database at all, just text that is long enough")
     with pytest.raises(JournalError, match="not a journal of pattern notes"):

@@ -36,7 +36,7 @@ def test_a_veto_that_saves_a_loss_earns_it(served, desk, said, daily_bars, tmp_p
     assert verdict.earned == pytest.approx(2_050, rel=0.02)
     assert verdict.bill == dollars(sum(opinion.cost for opinion in asked)) > 0
     assert verdict.net == verdict.earned - verdict.bill
-    assert "1 vetoes and 0 shrinks earned more than they cost" in verdict.line()
+    assert "1 veto and 0 shrinks earned more than they cost" in verdict.line()
 
     kept = Verdicts(journal.path)
     kept.add(verdict, at_ns=5)
