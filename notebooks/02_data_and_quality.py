@@ -44,7 +44,7 @@ axes.set(xlabel="session", ylabel="close, dollars (log scale)", yscale="log", yt
 axes.yaxis.set_major_formatter("{x:g}")
 axes.minorticks_off()
 axes.grid(alpha=0.25)
-legend = axes.legend(frameon=False, loc="center right")
+legend = axes.legend(frameon=False, loc="center left")
 # %% [markdown]
 # `check_bars` sees it: a jump overnight by a split's ratio. It is a warning, because the checks cannot know whether
 # raw prices were meant.
@@ -71,7 +71,8 @@ frame.loc[at[50], ("high", "IBM")] = 0.99 * frame.loc[at[50], ("low", "IBM")]  #
 frame.loc[at[120], ("close", "IBM")] = float("nan")  # part of a row unknown
 frame.loc[at[200], ("volume", "IBM")] = -1.0
 frame.loc[at[400:403], (slice(None), "IBM")] = float("nan")  # three rows missing
-frame.loc[at[300], (["open", "high", "low", "close"], "AAPL")] *= 1.25  # a print far away that comes back
+for name in ("open", "high", "low", "close"):
+    frame.loc[at[300], (name, "AAPL")] *= 1.25  # a print far away that comes back
 
 findings = pd.DataFrame(check_bars(bars_from_pandas(frame, label="close", clock="1d"), "1d"))
 findings[["level", "kind", "sentence"]].style.hide().set_properties(**{"text-align": "left"})
