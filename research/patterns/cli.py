@@ -32,7 +32,7 @@ ParamOption = Annotated[list[str] | None, typer.Option("--param", "-p", help="A 
 def note(
     place: PlaceArgument,
     symbol: Annotated[str | None, typer.Argument(help="Whose chart; leave out with --entries.")] = None,
-    at: Annotated[str | None, typer.Option(help="Last session the model may see; default: the last row.")] = None,
+    at: Annotated[str | None, typer.Option(help="Last session or instant (UTC) shown; default: the last row.")] = None,
     entries: Annotated[str | None, typer.Option(help="Ask for every entry of this strategy instead.")] = None,
     most: Annotated[int, typer.Option(help="With --entries: ask for the first so many.")] = 20,
     symbols: SymbolsOption = None,
@@ -53,7 +53,7 @@ def note(
     if (symbol is None) == (entries is None):
         raise UsageError("say whose chart (a symbol) or which entries (--entries STRATEGY), one of the two")
     settings = _settings(model=model, anonymous=anonymous, budget=budget_dollars, journal=journal)
-    rows = _rows(place, symbol or symbols, clock, start, at or end)
+    rows = _known(_rows(place, symbol or symbols, clock, start, at[:10] if at else end), at)
     with _advisor(settings) as advisor:
         if entries is None:
             assert symbol is not None  # noqa: S101  # one of the two
@@ -260,6 +260,26 @@ def _rows(place: str, symbols: str | None, clock: str | None, start: str | None,
     return rows_of(place, names, clock, start, end)
 
 
+def _known(rows: Rows, at: str | None) -> Rows:
+    """The rows that had closed at an instant such as 2024-01-02T15:30 (UTC, or with an offset); all for a day alone."""
+    import datetime as dt
+
+    from data.calendar import SECOND_NS
+
+    if at is None or len(at) <= len("2024-01-02"):
+        return rows
+    try:
+        moment = dt.datetime.fromisoformat(at)
+    except ValueError:
+        raise UsageError(f"{at!r} is not a time; write for example 2024-01-02T15:30 (UTC)") from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    count = int(rows.bars.ts.searchsorted(int(moment.timestamp()) * SECOND_NS, side="right"))
+    if not count:
+        raise UsageError(f"no row had closed at {at}; the first closes at {_utc(int(rows.bars.ts[0]))}")
+    book = rows.book.rows(0, count) if rows.book is not None else None
+    return rows._replace(bars=rows.bars.rows(0, count), book=book)
+
+
 def _show(opinions: list[Opinion], as_json: bool) -> None:
     if as_json:
         print_json([opinion.as_dict() for opinion in opinions])
@@ -273,6 +293,10 @@ def _show(opinions: list[Opinion], as_json: bool) -> None:
 
 
 def _when(opinion: Opinion) -> str:
+    return _utc(opinion.ts)
+
+
+def _utc(ts: int) -> str:
     from data.calendar import utc
 
-    return utc(opinion.ts)
+    return utc(ts)

@@ -62,7 +62,8 @@ def read_reply(raw: bytes, api: str) -> Reply:
     usage = _usage(payload.get("usage"), api)
     model = payload.get("model")
     outcome, content = (_chat if api == "chat" else _responses)(payload)
-    return Reply(outcome, content, _text(model), usage)
+    named = isinstance(model, str) and model.isprintable() and len(model) <= 100  # it is shown in a terminal
+    return Reply(outcome, content, _text(model) if named else "", usage)
 
 
 def _chat(payload: dict[str, Any]) -> tuple[str, str]:

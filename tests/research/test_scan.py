@@ -101,6 +101,12 @@ def test_a_scan_an_hour_before_the_open_compares_like_with_like():
     assert (mover.gap, mover.relative_volume) == pytest.approx((0.5, (10**6 + 30) / 1000))
 
 
+def test_the_row_that_closes_at_the_open_is_the_last_one_known():
+    rows = {(20240109, 30): [(10, 1)], (20240110, 0): [(11, 1)], (20240110, 1): [(20, 1)]}
+    (mover,) = scan(bars_of(rows, ["AAA"]), 20240110, lookback=1).movers
+    assert (mover.price, mover.gap) == (11.0, pytest.approx(0.1))
+
+
 def daily(closes, volumes, symbols, end=20240110):
     """Daily bars that end with session `end`; (T, N) closes and volumes."""
     close, volume = np.array(closes, float), np.array(volumes, float)

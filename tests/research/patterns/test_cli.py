@@ -54,6 +54,22 @@ def test_an_anonymous_note_sends_no_name(run):
     assert "2013" not in said
 
 
+def test_an_instant_cuts_the_rows(run, tmp_path):
+    from data.sources.random_walk import random_bars
+    from data.tape import write_tape
+
+    bars, _ = random_bars(300, ["AAA"], seed=5)  # minutes of 2010-01-04, 14:31 UTC on
+    write_tape(tmp_path / "m.parquet", bars, clock="1m", source="random", simulated=True)
+    tape = str(tmp_path / "m.parquet")
+    for at in ("2010-01-04T16:00", "2010-01-04T11:00-05:00", "2010-01-04T16:00:59"):
+        assert "2010-01-04 16:00 UTC AAA: " in run("note", tape, "AAA", "--at", at)[1]
+    assert run.server.http.requests == 1
+    assert run("note", tape, "AAA", "--at", "2010-01-04T14:30")[2] == (
+        "error: no row had closed at 2010-01-04T14:30; the first closes at 2010-01-04 14:31 UTC\n"
+    )
+    assert "is not a time" in run("note", tape, "AAA", "--at", "2010-01-04T26:00")[2]
+
+
 def test_entries_are_noted_replayed_and_judged(run):
     rows = ("--symbols", "AAPL,MSFT", "--start", "2010-01-04", "--end", "2012-12-31")
     code, out, _ = run("note", "sample", "--entries", "ma_cross", "--most", "4", *rows)

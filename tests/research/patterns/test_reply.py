@@ -76,3 +76,9 @@ def test_counts_are_read(said):
 def test_a_vendor_s_endless_nesting_is_garbled():
     assert read_reply(b"[" * 200_000, "chat").outcome == "garbled"
     assert read_reply(b'{"choices": ' + b"9" * 5_000 + b"}", "chat").outcome == "garbled"
+
+
+def test_a_model_s_name_that_steers_a_terminal_is_none(said):
+    body = json.loads(chat(said()))
+    for name in ("\x1b[2J", "m" * 101, 7, None):
+        assert read_reply(json.dumps(body | {"model": name}).encode(), "chat").model == ""
