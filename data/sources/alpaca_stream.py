@@ -12,7 +12,8 @@ from data.errors import AuthError, UsageError
 from data.events import Bar, MarketEvent, Quote, Trade, join_conditions
 from data.settings import Settings, load_settings
 from data.sources import http_history
-from data.sources.alpaca import KEYS_FROM, REQUESTS_A_MINUTE, ROUND_LOT, VARIABLES, VENDOR
+from data.sources.alpaca import KEYS_FROM, ROUND_LOT, VARIABLES, VENDOR
+from data.sources.alpaca_backfill import backfill_of
 from data.sources.alpaca_wire import (
     BandsMessage,
     BarMessage,
@@ -36,9 +37,9 @@ from data.sources.alpaca_wire import (
     status_of,
 )
 from data.sources.base import Channel, Clock, WallClock
-from data.sources.budget import Budget
-from data.sources.http import Caller, Patience
-from data.sources.stream import Backfill, Lost, Stream
+from data.sources.http import Patience
+from data.sources.stream import Stream
+from data.sources.stream_dialect import Lost
 from data.sources.stream_hours import AlwaysOpen, Hours
 from data.sources.stream_lock import ConnectionLock
 
@@ -258,46 +259,8 @@ def open_stream(
         1.0 if crypto else round_lot,
     )
     lock = ConnectionLock(settings.store, VENDOR, path, key)
-    fill = _backfill(settings, feed, wall, patience or Patience(), hours) if "bars" in channels else None
+    fill = backfill_of(settings, feed, wall, patience or Patience(), hours) if "bars" in channels else None
     audit = {"trades", "bars"} <= set(channels)
     return Stream(
         dialect, clock=wall, hours=hours, seed=seed, limit=limit, backfill=fill, audit=audit, release=lock.release
     )
-
-
-def _backfill(settings: Settings, feed: str, wall: Clock, patience: Patience, hours: Hours) -> Backfill:
-    key, secret = http_history.need(settings, VARIABLES, KEYS_FROM)
-    budget = Budget(REQUESTS_A_MINUTE, wall)
-
-    def fetch(symbols: Sequence[str], start: int, end: int) -> list[Bar]:
-        from data.sources.alpaca_http import historical_client
-
-        caller = Caller(VENDOR, budget, patience, (key, secret), None, KEYS_FROM)
-        client = historical_client(key.get_secret_value(), secret.get_secret_value(), settings.apca_data_url, caller)
-        asked: dict[str, Any] = {
-            "symbols": ",".join(symbols),
-            "timeframe": "1Min",
-            "start": http_history.moment(start).isoformat(),
-            "end": http_history.moment(end).isoformat(),
-            "limit": 10_000,
-        }
-        path, version = "/crypto/us/bars", "v1beta3"
-        if feed != "crypto":
-            path, version = "/stocks/bars", "v2"
-            asked["feed"] = feed
-        bars: list[Bar] = []
-        while True:
-            answer = client.get(path, asked, api_version=version)
-            for symbol, rows in answer["bars"].items():
-                starts = http_history.instants([row["t"] for row in rows]).tolist()
-                for at, row in zip(starts, rows, strict=True):
-                    close, now = at + MINUTE_NS, wall.now()
-                    if start < close <= end:
-                        columns = (row["o"], row["h"], row["l"], row["c"], row["v"], row["vw"], row["n"])
-                        extended = hours.is_extended(close)
-                        bars.append(Bar(symbol, close, now, "1m", *columns, extended=extended))
-            if not (token := answer.get("next_page_token")):
-                return bars
-            asked["page_token"] = token
-
-    return fetch

@@ -36,7 +36,8 @@ from data.sources.polygon_wire import (
     read_frame,
     trade_of,
 )
-from data.sources.stream import Backfill, Lost, Stream
+from data.sources.stream import Stream
+from data.sources.stream_dialect import Backfill, Lost
 from data.sources.stream_hours import AlwaysOpen, Hours
 from data.sources.stream_lock import ConnectionLock
 

@@ -11,7 +11,7 @@ from data.calendar import MINUTE_NS, SECOND_NS, session_columns
 from data.events import Bar, Gap, Trade
 from data.sources import alpaca, polygon
 from data.sources.http import Patience
-from data.sources.stream import StreamStats
+from data.sources.stream_dialect import StreamStats
 from data.types import Bars
 from live.sandbox.faults import Faults
 from live.sandbox.market_tape import market_of_rows
