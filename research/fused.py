@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from data.calendar import periods_per_year
 from data.jit import jit
 from data.types import Bars, Book, Floats
 from research.booking import CLOSED, FILLS, HOLDS, ORDERS
-from research.leap import leap
+from research.leap import M_FIELDS, leap
 from research.lend import lend
 from research.pairwise import DEPTH, PIECE, pieces
 from research.valuation import NUMBERS, trade_numbers, value
@@ -63,10 +64,10 @@ _PAIR = "Array(int64, 2, 'C')"
 _INTS = "Array(int64, 1, 'C')"
 _ONES = "Array(float64, 1, 'C')"
 _SIGNATURE = (
-    f"boolean({', '.join([_FLAG] * 4 + [_SEEN] * 10 + [_ROWS])}, Array(float64, 1, 'A', readonly=True), {_INTS}, "
-    f"{_INTS}, {_GRID}, {_ONES}, {_INTS}, {_INTS}, float64, float64, float64, {', '.join([_ONES] * 4)}, "
-    f"{_INTS}, {_PAIR}, {_GRID}, {_INTS}, {_PAIR}, {_GRID}, {_GRID}, {_PAIR}, {', '.join([_ONES] * 6)}, "
-    f"Array(boolean, 1, 'C'), {_INTS}, {_GRID}, int64, {_GRID})"
+    f"boolean({', '.join([_FLAG] * 4 + [_SEEN] * 4)}, Array(float64, 3, 'C'), {_ROWS}, "
+    f"Array(float64, 1, 'A', readonly=True), {_INTS}, {_GRID}, {_ONES}, {_INTS}, {_INTS}, float64, float64, float64, "
+    f"{', '.join([_ONES] * 4)}, {_INTS}, {_PAIR}, {_GRID}, {_INTS}, {_PAIR}, {_GRID}, {_GRID}, {_PAIR}, "
+    f"{', '.join([_ONES] * 6)}, Array(boolean, 1, 'C'), {_INTS}, {_GRID}, int64, {_GRID})"
 )
 
 
@@ -121,20 +122,20 @@ class Fused:
         self._never = np.zeros((symbols, rows), np.uint8)
         known = np.isfinite(bars.close)
         marks = np.where(np.logical_or.accumulate(known, axis=0), marks_of(bars.close), nan)
+        periods = np.searchsorted(firsts, bars.session, side="right")
+        spread = self._unknown if book is None else book.spread.T
+        prices = (bars.open.T, bars.high.T, bars.low.T, bars.close.T, bars.volume.T)
         self._market = (
-            *(column.T for column in (bars.open, bars.high, bars.low, bars.close, bars.volume)),
-            self._unknown if book is None else book.spread.T,
+            _lines((*prices, spread, marks.T, periods.astype(np.float64))),
             np.ascontiguousarray(marks.T),
             bars.to_close,
-            _next_flat(bars.to_close, rule.knobs(clock)[8]),
-            np.searchsorted(firsts, bars.session, side="right"),
+            _next_flat(bars.to_close, knobs[8]),
             np.array(table),
             knobs,
             edges,
             joins,
-        )  # fmt: skip
-        _inline(_run, set())
-        self._loop = jit(_run, _SIGNATURE)
+        )
+        self._loop = _compiled()
 
     def work(self) -> Work:
         """Memory for one thread."""
@@ -169,6 +170,23 @@ class Fused:
         return self._unknown if given is None else given.T
 
 
+def _lines(columns: tuple[Any, ...]) -> Any:
+    """(N, T, 8) from columns (N, T) or (T,), each row and symbol a line of the processor's cache of its own."""
+    symbols, rows = columns[0].shape
+    room = np.empty(symbols * rows * M_FIELDS + 8)
+    ahead = (-room.ctypes.data // 8) % 8
+    lines = room[ahead : ahead + symbols * rows * M_FIELDS].reshape(symbols, rows, M_FIELDS)
+    for place, column in enumerate(columns):
+        lines[:, :, place] = column
+    return lines
+
+
+@cache
+def _compiled() -> Callable[..., bool]:
+    _inline(_run, set())
+    return jit(_run, _SIGNATURE)
+
+
 def _inline(function: Callable[..., Any], seen: set[Any]) -> None:
     """Have every plain function that `function` calls compiled into it: handing forty arrays over costs more."""
     from numba.extending import register_jitable
@@ -189,8 +207,7 @@ def _next_flat(to_close: Floats, flat: float) -> Any:
 
 def _run(
     enter: Any, leave: Any, short: Any, cover: Any, size: Any, stop: Any, target: Any, trail: Any,
-    o: Any, h: Any, l: Any, c: Any, v: Any, spread: Any, marks: Any,  # noqa: E741  open, high, low, close, volume
-    to_close: Any, next_flat: Any, period: Any, table: Any, k: Any, edges: Any, joins: Any,
+    m: Any, marks: Any, to_close: Any, next_flat: Any, table: Any, k: Any, edges: Any, joins: Any,
     cash: float, periods: float, years: float,
     start: Any, s: Any, a: Any, x: Any, waiting: Any, coming: Any, lot: Any,
     tally: Any, where: Any, after: Any, paid: Any, closed_at: Any, pnl: Any, part: Any,
@@ -200,8 +217,8 @@ def _run(
     """Run accounts of `width` symbols each, one row of `out` for each; False where a table was too small."""
     enter, leave, short, cover = lend(enter), lend(leave), lend(short), lend(cover)
     size, stop, target, trail = lend(size), lend(stop), lend(target), lend(trail)
-    o, h, l, c, v, spread, marks = lend(o), lend(h), lend(l), lend(c), lend(v), lend(spread), lend(marks)  # noqa: E741
-    to_close, next_flat, period, table, k = lend(to_close), lend(next_flat), lend(period), lend(table), lend(k)
+    m, marks = lend(m), lend(marks)
+    to_close, next_flat, table, k = lend(to_close), lend(next_flat), lend(table), lend(k)
     edges, joins, s, a, x, waiting = lend(edges), lend(joins), lend(s), lend(a), lend(x), lend(waiting)
     coming, lot, tally, where, after = lend(coming), lend(lot), lend(tally), lend(where), lend(after)
     paid, closed_at, pnl, part, positions = lend(paid), lend(closed_at), lend(pnl), lend(part), lend(positions)
@@ -220,8 +237,7 @@ def _run(
         positions[:] = 0.0
         if not leap(
             enter[i:j], leave[i:j], short[i:j], cover[i:j], size[i:j], stop[i:j], target[i:j], trail[i:j],
-            o[i:j], h[i:j], l[i:j], c[i:j], v[i:j], spread[i:j], marks[i:j],
-            to_close, next_flat, period, table, k,
+            m[i:j], to_close, next_flat, table, k,
             s, a, x, waiting, coming, lot, tally, where, after, paid, closed_at, pnl,
         ):  # fmt: skip
             return False

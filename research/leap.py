@@ -56,49 +56,46 @@ from strategies.common.position import (
     touched,
 )
 
+# the market, per symbol and row: OPEN to SPREAD as in `position`, then these
+M_MARK, M_PERIOD, M_FIELDS = 6, 7, 8
+
 
 def leap(
     enter: Any, leave: Any, short: Any, cover: Any, size: Any, stop: Any, target: Any, trail: Any,
-    o: Any, h: Any, l: Any, c: Any, v: Any, spread: Any, marks: Any,  # noqa: E741  open, high, low, close, volume
-    to_close: Any, next_flat: Any, period: Any, table: Any, k: Any,
+    m: Any, to_close: Any, next_flat: Any, table: Any, k: Any,
     s: Any, a: Any, x: Any, waiting: Any, coming: Any, lot: Any, tally: Any,
     where: Any, after: Any, paid: Any, closed_at: Any, pnl: Any,
 ) -> bool:  # fmt: skip
     """Run the rule over all rows; False where a table became too small (then nothing counts).
 
     Args:
-        enter, leave, short, cover: (N, T) uint8. size, stop, target, trail: (N, T). Prices likewise.
-        marks: (N, T) closes, the last known one where there is none.
+        enter, leave, short, cover: (N, T) uint8. size, stop, target, trail: (N, T).
+        m: (N, T, M_FIELDS) the market, all that is known of a row and symbol in one line of the processor's cache.
         next_flat: (T + 1,) the next row, this one included, that is within `flat_before_s` of its session's close.
         where, after: per fill its row and symbol; its position and the cash behind it.
         paid: per order its fee and the value traded, the latter negative while it is not filled.
         closed_at, pnl: per closed trade its row and symbol, in that order; its profit after fees.
     """
-    n, rows = c.shape
+    n, rows = enter.shape
     t = -1
     while True:
-        ahead = _next_row(enter, leave, short, cover, o, h, l, c, next_flat, k, s, coming, t)
+        ahead = _next_row(enter, leave, short, cover, m, next_flat, k, s, coming, t)
         if ahead >= rows:
             return True
         if ahead > t + 1:
-            _catch_up(h, l, c, v, spread, marks, k, s, t, ahead)
+            _catch_up(m, k, s, t, ahead)
         t = ahead
         room = min(where.shape[0] - tally[FILLS], paid.shape[0] - tally[ORDERS], pnl.shape[0] - tally[CLOSED])
         if room < 2 * n:
             return False
-        _meet_opens(
-            o, t, table[period[t]], k, s, a, waiting, lot, tally, where, after, paid, closed_at, pnl
-        )  # fmt: skip
+        costs = table[int(m[0, t, M_PERIOD])]
+        _meet_opens(m, t, costs, k, s, a, waiting, lot, tally, where, after, paid, closed_at, pnl)
         if k[K_TOUCH] > 0.0:
-            _meet_ranges(o, h, l, t, table[period[t]], k, s, a, lot, tally, where, after, paid, closed_at, pnl)
+            _meet_ranges(m, t, costs, k, s, a, lot, tally, where, after, paid, closed_at, pnl)
         for j in range(n):
             f = j * FIELDS
-            x[f + OPEN] = o[j, t]
-            x[f + HIGH] = h[j, t]
-            x[f + LOW] = l[j, t]
-            x[f + CLOSE] = c[j, t]
-            x[f + VOLUME] = v[j, t]
-            x[f + SPREAD] = spread[j, t]
+            for field in range(M_MARK):
+                x[f + field] = m[j, t, field]  # OPEN to SPREAD
             x[f + ENTER] = float(enter[j, t])
             x[f + LEAVE] = float(leave[j, t])
             x[f + SHORT] = float(short[j, t])
@@ -108,7 +105,7 @@ def leap(
             x[f + TARGET_AT] = target[j, t]
             x[f + TRAIL_AT] = trail[j, t]
         mark(s, a, x, k, n)
-        if decide(s, a, x, k, n, to_close[t]) > 0:
+        if decide(s, a, x, k, n, to_close[t] if k[K_FLAT] > 0.0 else 0.0) > 0:
             for j in range(n):
                 if s[j * SLOTS + ORDER] != 0.0 and waiting[j] < 0:
                     waiting[j] = tally[ORDERS]
@@ -117,17 +114,18 @@ def leap(
 
 
 def _meet_opens(
-    o: Any, t: int, costs: Any, k: Any, s: Any, a: Any, waiting: Any,
+    m: Any, t: int, costs: Any, k: Any, s: Any, a: Any, waiting: Any,
     lot: Any, tally: Any, where: Any, after: Any, paid: Any, closed_at: Any, pnl: Any,
 ) -> None:  # fmt: skip
     """Waiting orders meet the opens of row t: filled, or expired, or they wait on."""
-    for j in range(o.shape[0]):
+    for j in range(m.shape[0]):
         b = j * SLOTS
         if s[b + ORDER] == 0.0:
             continue
-        if o[j, t] - o[j, t] == 0.0:
+        opening = m[j, t, OPEN]
+        if opening - opening == 0.0:
             quantity = s[b + ORDER]
-            price, fee = open_fill(s, b, o[j, t], costs)
+            price, fee = open_fill(s, b, opening, costs)
             clear_order(s, b)
             at = waiting[j]
             book_fill(s, a, j, quantity, price, fee, k, t, at, tally, where, after, paid, lot, closed_at, pnl)
@@ -138,15 +136,15 @@ def _meet_opens(
 
 
 def _meet_ranges(
-    o: Any, h: Any, l: Any, t: int, costs: Any, k: Any, s: Any, a: Any,  # noqa: E741
+    m: Any, t: int, costs: Any, k: Any, s: Any, a: Any,
     lot: Any, tally: Any, where: Any, after: Any, paid: Any, closed_at: Any, pnl: Any,
 ) -> None:  # fmt: skip
     """Standing stops and targets meet the highs and lows of row t."""
-    for j in range(o.shape[0]):
+    for j in range(m.shape[0]):
         b = j * SLOTS
         if s[b + QTY] == 0.0 or s[b + ORDER] != 0.0:
             continue
-        reason, level = touched(s, b, o[j, t], h[j, t], l[j, t])
+        reason, level = touched(s, b, m[j, t, OPEN], m[j, t, HIGH], m[j, t, LOW])
         if reason == 0.0:
             continue
         quantity = -s[b + QTY]
@@ -157,11 +155,10 @@ def _meet_ranges(
 
 
 def _next_row(
-    enter: Any, leave: Any, short: Any, cover: Any, o: Any, h: Any, l: Any, c: Any, next_flat: Any, k: Any,  # noqa: E741
-    s: Any, coming: Any, t: int,
+    enter: Any, leave: Any, short: Any, cover: Any, m: Any, next_flat: Any, k: Any, s: Any, coming: Any, t: int
 ) -> int:  # fmt: skip
     """The next row behind t on which the rule may do something; the number of rows where there is none."""
-    n, rows = c.shape
+    n, rows = enter.shape
     used = 0.0
     for j in range(n):
         if s[j * SLOTS + ORDER] != 0.0:
@@ -191,11 +188,11 @@ def _next_row(
     if used > 0.0 and k[K_FLAT] > 0.0:
         ahead = min(ahead, next_flat[t + 1])
     for j in range(n):
-        ahead = _stopped(s, j, o, h, l, c, t + 1, ahead, k)
+        ahead = _stopped(s, j, m, t + 1, ahead, k)
     return ahead
 
 
-def _stopped(s: Any, j: int, o: Any, h: Any, l: Any, c: Any, first: int, last: int, k: Any) -> int:  # noqa: E741
+def _stopped(s: Any, j: int, m: Any, first: int, last: int, k: Any) -> int:
     """The first row before `last` on which a stop, trail or target of symbol j is met; `last` where none is."""
     b = j * SLOTS
     trails = s[b + TRAIL] > 0.0
@@ -209,15 +206,15 @@ def _stopped(s: Any, j: int, o: Any, h: Any, l: Any, c: Any, first: int, last: i
     t = first
     while t < last:
         if k[K_TOUCH] > 0.0:
-            reason, _ = touched(s, b, o[j, t], h[j, t], l[j, t])
+            reason, _ = touched(s, b, m[j, t, OPEN], m[j, t, HIGH], m[j, t, LOW])
             if reason != 0.0:
                 break
             if trails:
-                _follow(s, b, h[j, t], l[j, t], c[j, t], k)
+                _follow(s, b, m[j, t, HIGH], m[j, t, LOW], m[j, t, CLOSE], k)
         else:
-            close = c[j, t]
+            close = m[j, t, CLOSE]
             if trails:
-                _follow(s, b, h[j, t], l[j, t], close, k)
+                _follow(s, b, m[j, t, HIGH], m[j, t, LOW], close, k)
             level = stop_level(s, b)
             if quantity > 0.0:
                 if close <= level or close >= target:
@@ -246,21 +243,25 @@ def _follow(s: Any, b: int, high: float, low: float, close: float, k: Any) -> No
             s[b + BEST] = reach
 
 
-def _catch_up(
-    h: Any, l: Any, c: Any, v: Any, spread: Any, marks: Any, k: Any, s: Any, t: int, ahead: int  # noqa: E741
-) -> None:  # fmt: skip
-    """Bring the state from behind row t to behind the row before `ahead`."""
+def _catch_up(m: Any, k: Any, s: Any, t: int, ahead: int) -> None:
+    """Bring the state from behind row t to behind the row before `ahead`, as far as `ahead` will look at it.
+
+    What a row tells the cost model is asked for by a touched stop alone, and the last close where `ahead` has none:
+    `mark` writes both anew. A look at a row that is not needed costs more than all the rest.
+    """
     last = ahead - 1
     skipped = float(last - t)
-    for j in range(c.shape[0]):
+    for j in range(m.shape[0]):
         b = j * SLOTS
-        s[b + MARK] = marks[j, last]
-        s[b + LAST_SPREAD] = spread[j, last]
-        s[b + LAST_VOLUME] = v[j, last]
         if s[b + QTY] == 0.0:
             s[b + COOL] = max(s[b + COOL] - skipped, 0.0)
             continue
+        close = m[j, ahead, CLOSE]
+        if k[K_TOUCH] > 0.0 or close - close != 0.0:
+            s[b + MARK] = m[j, last, M_MARK]
+            s[b + LAST_SPREAD] = m[j, last, SPREAD]
+            s[b + LAST_VOLUME] = m[j, last, VOLUME]
         s[b + HELD] += skipped
         if s[b + TRAIL] > 0.0:
             for i in range(t + 1, ahead):
-                _follow(s, b, h[j, i], l[j, i], c[j, i], k)
+                _follow(s, b, m[j, i, HIGH], m[j, i, LOW], m[j, i, CLOSE], k)
