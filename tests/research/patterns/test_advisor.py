@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -194,8 +195,18 @@ def test_a_new_month_is_a_new_budget(served, desk):
     assert journal.spending("2026-10").calls == 1
 
 
-def test_threads_together_do_not_overrun_the_budget(tmp_path):
-    """Twenty at once, each taking a bound of which only three fit."""
+def test_threads_together_do_not_overrun_the_budget(tmp_path, monkeypatch):
+    """Twenty at once, each taking a bound of which only three fit, with time to interfere between check and entry."""
+    from research.patterns import journal as module
+
+    summed = module._spent
+
+    def slowly(db, month):
+        spent = summed(db, month)
+        time.sleep(0.01)
+        return spent
+
+    monkeypatch.setattr(module, "_spent", slowly)
     request = request_of(pictures(1)[0], MINI)
     barrier = threading.Barrier(20)
 
