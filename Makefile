@@ -1,6 +1,6 @@
 # Two commands are enough: `make demo` and `make test`. Each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench notebooks lock setup browser clean
+.PHONY: help demo test soak check bench notebooks lock setup browser clean
 .DELETE_ON_ERROR:
 
 VENV  := .venv
@@ -21,6 +21,9 @@ demo: $(STAMP) ## One signal function from tape to backtest, report and paper se
 
 test: $(STAMP) ## Run all tests
 	@$(PY) -m pytest $(ARGS)
+
+soak: $(STAMP) ## Run the long tests: a day of stream with every fault, and more
+	@$(PY) -m pytest -m long --timeout 1800 $(ARGS)
 
 check: $(STAMP) ## Lint, formatting, types and the direction of imports
 	@$(PY) -m ruff check .

@@ -152,7 +152,7 @@ def test_quarter_of_an_hour_with_every_fault_loses_nothing_unmarked(settings_of)
         assert each.stats.bad > 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_a_day_and_night_with_every_fault_in_flat_memory(settings_of):
     """24 hours of the tape at 300 times the wall's speed; `ONETAPE_SPEED` sets another."""
