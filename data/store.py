@@ -2,57 +2,52 @@
 
     <root>/bars/<clock>/<adjustment>/<SYMBOL>/000001_20240102_20240131_<hash>.parquet
 
-A file holds rows of one symbol: `ts` (int64, UTC nanoseconds of the close), open, high, low, close, volume; its
-metadata says where they came from. What an import adds is a new file. An import that agrees with what is there adds
-nothing. One that differs is refused with the difference: a vendor that rewrites history is news. With
-`revision=True` both are kept, and the newest is read. Any Parquet reader can read the files.
+A file holds rows of one symbol and of one month (a day for seconds, a decade for days): `symbol`, `session`
+(yyyymmdd), `ts` (int64, UTC nanoseconds of the close), `recv_ts` (when it reached us, 0: not said), `revision`, open,
+high, low, close, volume; its metadata says where they came from. What an import adds is a new file. An import that
+agrees with what is there adds nothing. One that differs is refused with the difference: a vendor that rewrites history
+is news. With `revision=True` both are kept, and a reader says which it wants: `seen` first or `final`, as of any day.
+
+Splits, dividends and renames lie beside the bars (`data.store_actions`) and are applied on read (`data.actions`).
+Any Parquet reader can read the files. Files of earlier versions, which have no `recv_ts` and `revision`, are read as
+they are.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import hashlib
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import quote, unquote
+from typing import NamedTuple
+from urllib.parse import unquote
 
 import numpy as np
 
-from data.calendar import Day, as_yyyymmdd, parse_clock, parse_day, session_columns, utc
+from data import actions as corporate
+from data.actions import Action, Span
+from data.calendar import Day, as_yyyymmdd, parse_clock, parse_day, session_columns
 from data.checks import require_good
 from data.door import did_you_mean
 from data.errors import DataError, UsageError
-from data.tape import content_hash, replacing
-from data.types import PRICES, Bars, Floats, Ints
+from data.store_actions import ActionFiles
+from data.store_files import Batch, about, count_rows, files_of, folder_name, read_rows, write_rows, writing
+from data.store_rows import (
+    VIEWS,
+    Added,
+    Entry,
+    Moment,
+    Plan,
+    Revision,
+    View,
+    choose,
+    joined,
+    moment_of,
+    plan,
+    revisions_of,
+)
+from data.tape import content_hash
+from data.types import Bars, Floats, Ints
 
-METADATA = b"onetape.bars"
 ADJUSTMENTS = ("raw", "split", "all")
-
-
-class Entry(NamedTuple):
-    """One dataset. first, last: session dates as yyyymmdd. sources: where its rows came from. files: how many."""
-
-    symbol: str
-    clock: str
-    adjustment: str
-    rows: int
-    first: int
-    last: int
-    sources: tuple[str, ...]
-    files: int
-
-
-class Added(NamedTuple):
-    """What an import did for one symbol. new, same, revised: rows. path: the file written, None where nothing was."""
-
-    symbol: str
-    new: int
-    same: int
-    revised: int
-    path: Path | None
 
 
 class Store:
@@ -68,26 +63,41 @@ class Store:
 
             root = load_settings().store
         self.root = Path(root)
+        self.actions = ActionFiles(self.root)
 
     def put(
-        self, bars: Bars, clock: str, source: str, adjustment: str = "raw", *, revision: bool = False
+        self,
+        bars: Bars,
+        clock: str,
+        source: str,
+        adjustment: str = "raw",
+        *,
+        revision: bool = False,
+        received: int = 0,
     ) -> list[Added]:
         """Keep these rows; a second time is no change. All symbols or none.
 
         Args:
             clock: of the rows. source: where they came from. adjustment: `raw`, `split` or `all`.
             revision: keep rows that differ from stored ones beside them, to be read instead of them.
+            received: when the rows reached us, UTC ns; 0: not said.
 
         Raises:
             UsageError: an unknown clock or adjustment.
-            DataError: the bars have errors; they differ from stored ones and `revision` is off.
+            DataError: the bars have errors; they differ from stored ones and `revision` is off; the store cannot be
+                written.
         """
         parse_clock(clock)
         _check_adjustment(adjustment)
         require_good(bars, clock)
-        with self._writing():
-            plans = [self._plan(bars, column, clock, adjustment, revision) for column in range(len(bars.symbols))]
-            return [self._write(plan, clock, source, adjustment) for plan in plans]
+        with writing(self.root) as batch:
+            plans = [
+                plan(bars, i, self._folder(each, clock, adjustment), received) for i, each in enumerate(bars.symbols)
+            ]
+            for each in plans:
+                if each.told and not revision:
+                    raise DataError(f"{each.told}; if the source has corrected itself, keep both with --revision")
+            return [_added(batch, each, clock, source, adjustment) for each in plans]
 
     def load(
         self,
@@ -96,144 +106,181 @@ class Store:
         start: Day | None = None,
         end: Day | None = None,
         adjustment: str | None = None,
+        *,
+        as_of: Day | int | None = None,
+        view: View = "final",
     ) -> tuple[Bars, str]:
-        """The newest rows of these symbols from session `start` to session `end`, both included, and their hash.
+        """Rows of these symbols from session `start` to session `end`, both included, and their content hash.
 
         Args:
-            adjustment: default: the only one there is.
+            adjustment: default: the only one there is. `split` and `all` are made of raw rows and corporate actions
+                where they are not stored.
+            as_of: know nothing later: no row, no revision, no split. A day (its end in New York), UTC ns or a
+                datetime with a zone.
+            view: `final`, the newest value of each row, or `seen`, the first that reached us.
 
         Raises:
             UsageError: nothing stored under a symbol or clock, several adjustments and none named, no rows in range.
-            DataError: a damaged file.
+            DataError: a damaged file; prices that were to be adjusted and are so already.
         """
         if not symbols:
             raise UsageError(f"no symbols asked for; the store has {', '.join(self.symbols()) or 'none'}")
         parse_clock(clock)
-        parts = {symbol: self._newest(self._folder_of(symbol, clock, adjustment)) for symbol in symbols}
-        ts = np.unique(np.concatenate([part[0] for part in parts.values()]))
-        session, since_open, to_close = session_columns(ts, clock)
+        if view not in VIEWS:
+            raise UsageError(f"view {view!r} is not one of {', '.join(VIEWS)}")
         first = as_yyyymmdd(parse_day(start)) if start is not None else 0
         last = as_yyyymmdd(parse_day(end)) if end is not None else 99_999_999
-        kept = (session >= first) & (session <= last)
-        if not kept.any():
-            raise UsageError(
-                f"the store has no rows of {', '.join(symbols)} from {start or 'the first'} to {end or 'the last'}; "
-                f"it has {parse_day(int(session[0]))} to {parse_day(int(session[-1]))}"
-            )
-        matrix = np.full((len(PRICES), len(ts), len(parts)), np.nan)
-        for i, (at, columns) in enumerate(parts.values()):
-            matrix[:, np.searchsorted(ts, at), i] = columns
-        opens, highs, lows, closes, volumes = matrix[:, kept]
-        times = (session[kept], since_open[kept], to_close[kept])
-        bars = Bars(tuple(parts), ts[kept], opens, highs, lows, closes, volumes, *times)
+        moment = None if as_of is None else moment_of(as_of)
+        parts = {}
+        for symbol in symbols:
+            spans = corporate.lineage(symbol, self.actions.renames(moment), corporate.NEVER)
+            base, adjusted = self._base(symbol, spans, clock, adjustment, moment)
+            read = _Read(base, adjusted, clock, first, last, view, moment)
+            parts[symbol] = self._history(spans, read)
+        bars = joined(parts, clock, first, last)
+        if not len(bars):
+            raise UsageError(self._no_rows(symbols, clock, start, end, as_of))
         return bars, content_hash(bars)
 
     def ls(self) -> list[Entry]:
         """Every dataset, by symbol, clock and adjustment."""
         entries = []
         for folder in sorted(self.root.glob("bars/*/*/*/")):
-            ts, _ = self._newest(folder)
+            files = files_of(folder)
+            if not files:
+                continue
             clock, adjustment, symbol = folder.parts[-3:]
-            session, _, _ = session_columns(ts[[0, -1]], clock)
-            files = _files(folder)
-            sources = tuple(sorted({_metadata(path)["source"] for path in files}))
-            span = (int(session[0]), int(session[-1]))
-            entries.append(Entry(unquote(symbol), clock, adjustment, len(ts), *span, sources, len(files)))
+            told = [about(path) for path in files]
+            if all("new" in each for each in told):
+                rows, total = sum(each["new"] for each in told), count_rows(files)
+            else:  # files of an earlier version do not say how many of their rows were new
+                every = read_rows(files)
+                rows, total = len(np.unique(every.ts)), len(every.ts)
+            sources = tuple(sorted({each["source"] for each in told}))
+            entries.append(
+                Entry(unquote(symbol), clock, adjustment, rows, *_span(files), sources, len(files), total - rows)
+            )
         return sorted(entries)
 
     def symbols(self) -> list[str]:
         """Every symbol of which there is anything, sorted."""
         return sorted({unquote(folder.name) for folder in self.root.glob("bars/*/*/*/")})
 
-    def _folder_of(self, symbol: str, clock: str, adjustment: str | None) -> Path:
-        there = {path.parent.name: path for path in self.root.glob(f"bars/{clock}/*/{_folder_name(symbol)}/")}
+    def stored(self, symbol: str, clock: str, adjustment: str) -> Bars:
+        """Every row under exactly this name, as it is kept, in its newest value: nothing joined, nothing adjusted.
+
+        Raises:
+            UsageError: there is none. DataError: a damaged file.
+        """
+        rows = choose(read_rows(files_of(self._folder(symbol, clock, adjustment))))
+        if not len(rows.ts):
+            raise self._unknown(symbol, [Span(symbol, 0, corporate.NEVER)], clock, adjustment)
+        return joined({symbol: (rows.ts, rows.columns)}, clock, 0, corporate.NEVER)
+
+    def revisions(self, symbol: str, clock: str, adjustment: str = "raw") -> list[Revision]:
+        """Every value that a source changed after it was stored, by row."""
+        return list(revisions_of(read_rows(files_of(self._folder(symbol, clock, adjustment)))))
+
+    def put_actions(
+        self, actions: Iterable[Action], source: str, *, received: int = 0, known: Iterable[str] = ()
+    ) -> int:
+        """Keep corporate actions; as `data.store_actions.ActionFiles.put`."""
+        return self.actions.put(actions, source, received, known)
+
+    def _folder(self, symbol: str, clock: str, adjustment: str) -> Path:
+        return self.root / "bars" / clock / adjustment / folder_name(symbol)
+
+    def _base(
+        self, symbol: str, spans: Sequence[Span], clock: str, adjustment: str | None, moment: Moment | None
+    ) -> tuple[str, str]:
+        """The adjustment of the rows to read, and what is to be made of them ("": nothing)."""
         if adjustment is not None:
             _check_adjustment(adjustment)
-        if not there or (adjustment is not None and adjustment not in there):
-            known = self.symbols()
-            if symbol not in known:
-                hint = did_you_mean(symbol, known) or "; see: python -m data ls"
-                raise UsageError(f"the store has no symbol {symbol!r}{hint}")
-            wanted = f"{clock} {adjustment}" if adjustment else clock
-            have = [f"{entry.clock} {entry.adjustment}" for entry in self.ls() if entry.symbol == symbol]
-            raise UsageError(f"the store has no {wanted} bars of {symbol!r}; it has {', '.join(have)}")
+        there = [
+            each for each in ADJUSTMENTS if any(files_of(self._folder(span.symbol, clock, each)) for span in spans)
+        ]
+        if not there:
+            raise self._unknown(symbol, spans, clock, adjustment)
         if adjustment is None and len(there) > 1:
             raise UsageError(f"{symbol!r} is stored with adjustment {' and '.join(sorted(there))}; say which")
-        return there[adjustment] if adjustment is not None else next(iter(there.values()))
-
-    def _newest(self, folder: Path) -> tuple[Ints, Floats]:
-        """(T,) times and (5, T) columns: of each time, the row of the latest file."""
-        parts = [_read(path) for path in _files(folder)]
-        ts = np.concatenate([part[0] for part in parts])
-        columns = np.concatenate([part[1] for part in parts], axis=1)
-        _, latest = np.unique(ts[::-1], return_index=True)
-        order = len(ts) - 1 - latest
-        return ts[order], columns[:, order]
-
-    def _plan(self, bars: Bars, column: int, clock: str, adjustment: str, revision: bool) -> _Plan:
-        """What an import adds for one symbol."""
-        symbol = bars.symbols[column]
-        columns = np.stack([getattr(bars, name)[:, column] for name in PRICES])
-        here = ~np.isnan(columns[:4]).all(axis=0)
-        ts, columns = bars.ts[here], columns[:, here]
-        folder = self.root / "bars" / clock / adjustment / _folder_name(symbol)
-        if not _files(folder):
-            return _Plan(symbol, folder, ts, columns, 0, 0)
-        old_ts, old_columns = self._newest(folder)
-        _, at, old_at = np.intersect1d(ts, old_ts, assume_unique=True, return_indices=True)
-        differs = (columns[:, at] != old_columns[:, old_at]).any(axis=0)
-        if differs.any() and not revision:
-            raise DataError(_difference(symbol, ts[at], columns[:, at], old_columns[:, old_at], differs))
-        add = np.ones(len(ts), np.bool_)
-        add[at[~differs]] = False
-        return _Plan(symbol, folder, ts[add], columns[:, add], int((~differs).sum()), int(differs.sum()))
-
-    def _write(self, plan: _Plan, clock: str, source: str, adjustment: str) -> Added:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        if not len(plan.ts):
-            return Added(plan.symbol, 0, plan.same, 0, None)
-        session, _, _ = session_columns(plan.ts[[0, -1]], clock)
-        digest = hashlib.sha256(plan.ts.tobytes() + plan.columns.tobytes()).hexdigest()[:12]
-        number = max((int(path.name[:6]) for path in _files(plan.folder)), default=0) + 1
-        path = plan.folder / f"{number:06d}_{session[0]}_{session[1]}_{digest}.parquet"
-        told = {"symbol": plan.symbol, "clock": clock, "adjustment": adjustment, "source": source}
-        table = pa.table({"ts": plan.ts, **dict(zip(PRICES, plan.columns, strict=True))})
-        with replacing(path) as draft:
-            pq.write_table(
-                table.replace_schema_metadata({METADATA: json.dumps(told).encode()}),
-                draft,
-                compression="zstd",
-                use_dictionary=False,
-                write_page_checksum=True,
+        wanted = adjustment or there[0]
+        if wanted in there and (moment is None or wanted == "raw"):
+            return wanted, ""
+        if "raw" not in there:
+            if moment is not None:
+                raise UsageError(
+                    f"{symbol!r} is stored only as adjusted ({', '.join(there)}), and those prices tell of later "
+                    "splits; as of a day needs raw ones"
+                )
+            raise self._unknown(symbol, spans, clock, adjustment)
+        if all(self.actions.of(span.symbol) is None for span in spans):
+            raise UsageError(
+                f"the store has no {clock} {wanted} bars of {symbol!r}; it has raw ones, but nobody said which splits "
+                "and dividends there were: python -m data actions FILE"
             )
-        return Added(plan.symbol, len(plan.ts) - plan.revised, plan.same, plan.revised, path)
+        return "raw", wanted
 
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """One writer at a time; the others wait."""
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            lock = (self.root / ".lock").open("w")
-        except OSError as error:
-            raise DataError(
-                f"the store {self.root} cannot be written ({error.strerror}); nothing was changed"
-            ) from None
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    def _history(self, spans: Sequence[Span], read: _Read) -> tuple[Ints, Floats]:
+        """(T,) times and (5, T) columns of one symbol under all of its names."""
+        parts, actions = [], []
+        # What a dividend takes from earlier prices is told by the close of its day, which may lie outside the range.
+        first, last = (0, 99_999_999) if read.made else (read.first, read.last)
+        for span in reversed(spans):
+            low, high = max(first, span.first), min(last, span.until - 1)
+            rows = read_rows(files_of(self._folder(span.symbol, read.clock, read.base), low, high))
+            rows = choose(rows, read.view, read.moment)
+            session, _, _ = session_columns(rows.ts, read.clock)
+            parts.append(rows.cut((session >= low) & (session <= high)))
+            known = self.actions.of(span.symbol, read.moment) or []
+            actions += [action for action in known if span.first <= action.date < span.until]
+        ts = np.concatenate([part.ts for part in parts])
+        columns = np.concatenate([part.columns for part in parts], axis=1)
+        if read.made and len(ts):
+            columns = corporate.adjust(columns, *session_columns(ts, read.clock), actions, read.made)
+        return ts, columns
+
+    def _unknown(self, symbol: str, spans: Sequence[Span], clock: str, adjustment: str | None) -> UsageError:
+        known = self.symbols()
+        names = {span.symbol for span in spans}
+        if not names & set(known):
+            hint = did_you_mean(symbol, known) or "; see: python -m data ls"
+            return UsageError(f"the store has no symbol {symbol!r}{hint}")
+        wanted = f"{clock} {adjustment}" if adjustment else clock
+        have = [f"{entry.clock} {entry.adjustment}" for entry in self.ls() if entry.symbol in names]
+        return UsageError(f"the store has no {wanted} bars of {symbol!r}; it has {', '.join(have)}")
+
+    def _no_rows(
+        self, symbols: Sequence[str], clock: str, start: Day | None, end: Day | None, as_of: Day | int | None
+    ) -> str:
+        newer = corporate.newer_name(symbols[0], self.actions.renames())
+        if newer and len(symbols) == 1 and as_of is None:
+            return f"{symbols[0]!r} is called {newer!r} now; load {newer!r}, or say as of which day"
+        files = [
+            path for symbol in symbols for each in ADJUSTMENTS for path in files_of(self._folder(symbol, clock, each))
+        ]
+        span = "; it has {} to {}".format(*(parse_day(day) for day in _span(files))) if files else ""
+        known = f" as of {as_of}" if as_of is not None else ""
+        asked = f"from {start or 'the first'} to {end or 'the last'}"
+        return f"the store has no rows of {', '.join(symbols)} {asked}{known}{span}"
 
 
-class _Plan(NamedTuple):
-    """Rows to add for one symbol: (T,) times, (5, T) columns; of stored ones, how many are the same and revised."""
+class _Read(NamedTuple):
+    """What is read: rows of adjustment `base`, of which `made` is made ("": nothing), of these sessions."""
 
-    symbol: str
-    folder: Path
-    ts: Ints
-    columns: Floats
-    same: int
-    revised: int
+    base: str
+    made: str
+    clock: str
+    first: int
+    last: int
+    view: View
+    moment: Moment | None
+
+
+def _added(batch: Batch, plan: Plan, clock: str, source: str, adjustment: str) -> Added:
+    told = {"symbol": plan.symbol, "clock": clock, "adjustment": adjustment, "source": source}
+    path = write_rows(batch, plan.folder, plan.rows, told) if len(plan.rows.ts) else None
+    revised = int((plan.rows.revision > 0).sum())
+    return Added(plan.symbol, len(plan.rows.ts) - revised, plan.same, revised, path, plan.told)
 
 
 def _check_adjustment(adjustment: str) -> None:
@@ -241,44 +288,7 @@ def _check_adjustment(adjustment: str) -> None:
         raise UsageError(f"adjustment {adjustment!r} is not one of {', '.join(ADJUSTMENTS)}")
 
 
-def _folder_name(symbol: str) -> str:
-    """A symbol as a folder that stays inside the store: BTC%2FUSD, BRK.B."""
-    name = quote(symbol, safe="")
-    return f"%2E{name[1:]}" if name.startswith(".") else name
-
-
-def _files(folder: Path) -> list[Path]:
-    """The files of one dataset, oldest first."""
-    return sorted(path for path in folder.glob("*.parquet") if path.name[:6].isdigit())
-
-
-def _read(path: Path) -> tuple[Ints, Floats]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            table = file.read()
-        return table.column("ts").to_numpy(), np.stack([table.column(name).to_numpy() for name in PRICES])
-    except (pa.ArrowException, OSError, KeyError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise DataError(f"{path} is damaged ({reason}); remove it and import its rows again") from error
-
-
-def _metadata(path: Path) -> dict[str, Any]:
-    import pyarrow.parquet as pq
-
-    told: dict[str, Any] = json.loads(pq.read_schema(path).metadata[METADATA])
-    return told
-
-
-def _difference(symbol: str, ts: Ints, new: Floats, old: Floats, differs: Any) -> str:
-    """The sentence that shows how an import differs from what is stored."""
-    t = int(np.argmax(differs))
-    column = int(np.argmax(new[:, t] != old[:, t]))
-    count = f"{int(differs.sum())} of {len(ts)} rows"
-    return (
-        f"bars for {symbol!r}: {count} differ from stored ones, first {utc(int(ts[t]))}: "
-        f"{PRICES[column]} is {float(new[column, t])!r}, stored {float(old[column, t])!r}; "
-        "if the source has corrected itself, keep both with --revision"
-    )
+def _span(files: Sequence[Path]) -> tuple[int, int]:
+    """First and last session of these files, by their names."""
+    days = [path.name.split("_")[1:3] for path in files]
+    return min(int(first) for first, _ in days), max(int(last) for _, last in days)

@@ -1,6 +1,8 @@
 """The store keeps what was seen: a second import is no change, a different one is news, a file is never rewritten."""
 
 import dataclasses
+import datetime as dt
+import signal
 
 import numpy as np
 import pytest
@@ -153,3 +155,186 @@ def test_a_store_that_cannot_be_written_is_one_sentence(tmp_path, bars):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
         Store(tmp_path / "file" / "store").put(bars, "1m", "test")
+
+
+NIGHT = 1_262_700_000_000_000_000  # 2010-01-05 14:00 UTC, before the second session opens
+
+
+def test_a_row_is_kept_as_seen_and_as_revised_with_both_clocks(store, bars):
+    store.put(bars, "1m", "test", received=NIGHT)
+    store.put(with_close(bars, 5, 999.0), "1m", "test", revision=True, received=NIGHT + 7)
+    store.put(with_close(bars, 5, 998.0), "1m", "test", revision=True, received=NIGHT + 9)
+
+    def close(**more):
+        return float(store.load(["AAA"], "1m", **more)[0].close[5, 0])
+
+    first = float(bars.close[5, 0])
+    assert (close(), close(view="final"), close(view="seen")) == (998.0, 998.0, first)
+    assert close(as_of=NIGHT + 6) == first
+    assert close(as_of=NIGHT + 7) == 999.0
+    assert close(as_of=NIGHT + 9) == 998.0
+    assert close(as_of=NIGHT + 9, view="seen") == first
+    assert close(as_of="2010-01-04") == first
+    assert close(as_of=dt.datetime(2010, 1, 6, tzinfo=dt.UTC)) == 998.0
+    changes = [each for each in store.revisions("AAA", "1m") if each.column == "close"]
+    assert changes == [
+        (int(bars.ts[5]), NIGHT + 7, "close", first, 999.0),
+        (int(bars.ts[5]), NIGHT + 9, "close", 999.0, 998.0),
+    ]
+    assert store.ls()[0].revised == 2
+
+
+def test_a_rewrite_is_told_with_its_difference(store, bars):
+    store.put(bars, "1m", "test")
+    added, same = store.put(with_close(bars, 5, 999.0), "1m", "test", revision=True)
+    assert (
+        "'AAA': 1 of 1000 rows differ from stored ones, first 2010-01-04 14:36 UTC: high is 999.0" in added.difference
+    )
+    assert same.difference == ""
+
+
+def test_as_of_a_day_nothing_later_is_read(store, bars):
+    store.put(bars, "1m", "test")
+    as_of = store.load(["AAA"], "1m", as_of="2010-01-05")[0]
+    assert as_of.session.max() == 20100105
+    assert len(store.load(["AAA"], "1m", as_of=int(bars.ts[9]))[0]) == 10
+    with pytest.raises(UsageError, match=r"no rows of AAA .* as of 2009-12-31"):
+        store.load(["AAA"], "1m", as_of="2009-12-31")
+    with pytest.raises(UsageError, match="has no time zone"):
+        store.load(["AAA"], "1m", as_of=dt.datetime(2010, 1, 6))  # noqa: DTZ001  # that is the point
+    with pytest.raises(UsageError, match="view 'last' is not one of seen, final"):
+        store.load(["AAA"], "1m", view="last")
+
+
+def test_minutes_lie_in_files_of_a_month_and_only_those_in_range_are_read(store):
+    long, _ = random_bars(50 * 390, ("AAA",), 3, "1m", start="2024-01-02")
+    store.put(long, "1m", "test")
+    paths = sorted(store.root.rglob("*.parquet"))
+    assert [path.name[7:24] for path in paths] == ["20240102_20240131", "20240201_20240229", "20240301_20240313"]
+    assert store.load(["AAA"], "1m")[1] == content_hash(long)
+    paths[2].write_bytes(b"damaged")
+    assert len(store.load(["AAA"], "1m", end="2024-02-15")[0]) == 390 * 32
+    with pytest.raises(DataError, match="is damaged"):
+        store.load(["AAA"], "1m")
+
+
+def test_files_of_the_first_version_are_read_and_gone_on_with(store, bars):
+    """One clock, no revision column, one file an import: written here as that version wrote them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    one = bars.pick([0])
+    folder = store.root / "bars" / "1m" / "raw" / "AAA"
+    folder.mkdir(parents=True)
+    for number, part in ((1, one), (2, with_close(one, 5, 999.0).rows(5, 6))):
+        columns = {name: getattr(part, name)[:, 0] for name in PRICES}
+        meta = {b"onetape.bars": b'{"symbol": "AAA", "clock": "1m", "adjustment": "raw", "source": "old"}'}
+        table = pa.table({"ts": part.ts, **columns}).replace_schema_metadata(meta)
+        pq.write_table(table, folder / f"{number:06d}_{part.session[0]}_{part.session[-1]}_0123456789ab.parquet")
+    assert store.ls()[0] == ("AAA", "1m", "raw", 1_000, 20100104, 20100106, ("old",), 2, 1)
+    assert store.load(["AAA"], "1m")[0].close[5, 0] == 999.0
+    assert store.load(["AAA"], "1m", view="seen")[1] == content_hash(one)
+    assert store.put(with_close(one, 5, 999.0), "1m", "new")[0].same == 1_000
+    more, _ = random_bars(1_100, ("AAA", "BTC/USD"), 3)
+    assert store.put(more.pick([0]).rows(1_000, 1_100), "1m", "new")[0].new == 100
+    assert len(store.load(["AAA"], "1m")[0]) == 1_100
+
+
+FULL = """
+import resource, sys
+from data.errors import DataError
+from data.sources.random_walk import random_bars
+from data.store import Store
+
+store = Store(sys.argv[1])
+bars = random_bars(20_000, ("CCC", "DDD"), 3)[0]
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    store.put(bars, "1m", "test")
+except DataError as error:
+    print(error)
+"""
+
+
+def test_a_disk_that_fills_up_leaves_nothing_half_written(store, bars, python):
+    """The kernel's limit on the size of a file stands in for a full disk: the write fails half-way."""
+    store.put(bars, "1m", "test")
+    before = contents(store)
+    done = python("-c", FULL, store.root)
+    assert "cannot be written (File too large); nothing was changed" in done.stdout
+    assert contents(store) == before
+    assert not list((store.root / ".drafts").glob("*"))
+    assert store.load(bars.symbols, "1m")[1] == content_hash(bars)
+
+
+def test_a_disk_that_fills_up_at_the_second_symbol_keeps_neither(store, bars, monkeypatch):
+    import errno
+    import os
+
+    real, calls = os.fsync, []
+
+    def full(handle):
+        calls.append(handle)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DataError, match="No space left on device"):
+        store.put(bars, "1m", "test")
+    assert contents(store) == {}
+    monkeypatch.undo()
+    assert [each.new for each in store.put(bars, "1m", "test")] == [1_000, 1_000]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from data.sources.random_walk import random_bars
+from data.store import Store
+
+names, real = [], Path.replace
+def replace(self, target):
+    if str(target).endswith(".parquet"):
+        names.append(target)
+        if len(names) == int(sys.argv[2]):
+            os.kill(os.getpid(), signal.SIGKILL)
+    return real(self, target)
+Path.replace = replace
+Store(sys.argv[1]).put(random_bars(1_000, ("AAA", "BTC/USD"), 3)[0], "1m", "test")
+"""
+
+
+@pytest.mark.parametrize("name", [1, 2])
+def test_a_writer_killed_between_two_names_is_finished_by_the_next(store, bars, python, name):
+    assert python("-c", KILLED, store.root, str(name)).returncode == -signal.SIGKILL
+    assert len(contents(store)) == name - 1
+    assert [each.same for each in store.put(bars, "1m", "again")] == [1_000, 1_000]
+    assert store.load(bars.symbols, "1m")[1] == content_hash(bars)
+    assert len(contents(store)) == 2
+
+
+def test_drafts_of_a_killed_writer_are_forgotten(store, bars):
+    (store.root / ".drafts").mkdir(parents=True)
+    (store.root / ".drafts" / "000000").write_bytes(b"half")
+    store.put(bars, "1m", "test")
+    assert not list((store.root / ".drafts").glob("*"))
+
+
+def test_duckdb_and_polars_read_the_files_as_they_lie(store, bars):
+    """The example of docs/data.md."""
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed; it is not one of our packages")
+    store.put(bars, "1m", "test")
+    store.put(with_close(bars, 5, 999.0), "1m", "test", revision=True)
+    query = f"""
+        SELECT symbol, count(*), last(close ORDER BY ts) FROM (
+            SELECT * FROM read_parquet('{store.root}/bars/1m/raw/*/*.parquet', union_by_name = true)
+            QUALIFY row_number() OVER (PARTITION BY symbol, ts ORDER BY revision DESC) = 1)
+        GROUP BY symbol ORDER BY symbol"""
+    wanted = [("AAA", 1_000, float(bars.close[-1, 0])), ("BTC/USD", 1_000, float(bars.close[-1, 1]))]
+    assert duckdb.sql(query).fetchall() == wanted
+    polars = pytest.importorskip("polars", reason="polars is not installed; it is not one of our packages")
+    rows = polars.scan_parquet(f"{store.root}/bars/1m/raw/*/*.parquet").sort("ts", "revision")
+    final = rows.unique(["symbol", "ts"], keep="last", maintain_order=True).collect()
+    assert final.height == 2_000
+    assert final.filter(symbol="AAA")["close"].to_numpy()[5] == 999.0
