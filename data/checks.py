@@ -6,15 +6,16 @@ fraction of a second.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from data import checks_rows
 from data.calendar import CLOCKS, DAY_SECONDS, SECOND_NS, is_regular, parse_day, row_times, sessions, utc
 from data.errors import DataError
-from data.types import Bars, Floats, Ints
+from data.types import PRICES, Bars, Floats, Ints
 
 Level = Literal["error", "warning"]
 Bools = npt.NDArray[np.bool_]
@@ -36,16 +37,21 @@ class Finding(NamedTuple):
     sentence: str
 
 
-def check_bars(bars: Bars, clock: str | None = None) -> list[Finding]:
+def check_bars(
+    bars: Bars, clock: str | None = None, splits: Mapping[str, Mapping[int, float]] | None = None
+) -> list[Finding]:
     """Everything found wrong, errors first.
 
     Errors: `empty`, `times` (duplicate or unsorted), `nan` (part of a row unknown), `infinite`, `order`
-    (high and low do not enclose open and close), `price` (zero or less), `volume` (negative).
-    Warnings: `gap` (rows the exchange calendar has and the symbol has not, between its first and last), `outlier`
-    (a print that goes far and comes back), `split` (a jump overnight by a split's ratio).
+    (high and low do not enclose open and close), `price` (zero or less), `volume` (negative), `shift` (sessions whose
+    rows lie an hour off, as a fixed offset from UTC makes them), `double` (a split that raw prices do not show).
+    Warnings: `gap` (rows the exchange calendar has and the symbol has not, between its first and last), `closed` (rows
+    on days without a session), `outlier` (a print that goes far and comes back), `split` (a jump overnight by a
+    split's ratio that is not a known split), `stale` (the same row again and again).
 
     Args:
         clock: of the rows; default: the one they keep.
+        splits: of raw prices, what is known: symbol -> date as yyyymmdd -> new shares for one.
     """
     if not len(bars):
         return [Finding("", 0, "empty", "error", "there are no rows; widen the range")]
@@ -53,7 +59,7 @@ def check_bars(bars: Bars, clock: str | None = None) -> list[Finding]:
     if not found:
         expected = _expected(bars, clock or clock_of(bars))
         for column, symbol in enumerate(bars.symbols):
-            found += _check_symbol(bars, column, symbol, expected)
+            found += _check_symbol(bars, column, symbol, expected, (splits or {}).get(symbol, {}))
     return sorted(found, key=lambda finding: finding.level)  # "error" sorts before "warning"; stable otherwise
 
 
@@ -92,7 +98,9 @@ def _check_times(ts: Ints) -> Iterator[Finding]:
             yield Finding("", at, "times", "error", f"bars: {wrong.sum()} {what} times, first {utc(at)}; {cure}")
 
 
-def _check_symbol(bars: Bars, column: int, symbol: str, expected: Ints) -> Iterator[Finding]:
+def _check_symbol(
+    bars: Bars, column: int, symbol: str, expected: Ints, splits: Mapping[int, float]
+) -> Iterator[Finding]:
     open_, high, low, close = (getattr(bars, name)[:, column] for name in ("open", "high", "low", "close"))
     volume = bars.volume[:, column]
 
@@ -129,15 +137,32 @@ def _check_symbol(bars: Bars, column: int, symbol: str, expected: Ints) -> Itera
         at = int(gap[0])
         what = f"bars for {symbol!r}: {len(gap)} rows of the exchange calendar are missing, first {utc(at)}"
         yield Finding(symbol, at, "gap", "warning", f"{what}; the symbol did not trade, was halted, or load them again")
-    jumps = np.zeros(len(bars), np.bool_)
-    outlier, split = _moves(bars.session[rows], open_[rows], close[rows])
-    for wrong, kind, what, cure in (
-        (outlier, "outlier", "prints far away that come back", "compare with another source"),
-        (split, "split", "jumps overnight by the ratio of a split", "load adjusted prices, or adjust them"),
-    ):
-        jumps[:] = False
-        jumps[rows[wrong]] = True
-        yield from finding(jumps, kind, "warning", what, cure)
+    place = np.zeros(len(bars), np.bool_)
+    for wrong, kind, level, what, cure in _of_place(bars, column, rows, splits):
+        place[:] = False
+        place[rows[wrong]] = True
+        yield from finding(place, kind, level, what, cure)
+
+
+def _of_place(
+    bars: Bars, column: int, rows: Ints, splits: Mapping[int, float]
+) -> Iterator[tuple[Bools, str, Level, str, str]]:
+    """What is wrong with rows for where they are: (mask over `rows`, kind, level, what, cure)."""
+    session, since_open, to_close = bars.session[rows], bars.since_open[rows], bars.to_close[rows]
+    columns = np.stack([getattr(bars, name)[rows, column] for name in PRICES])
+    outlier, split = _moves(session, columns[0], columns[3])
+    shown, missing = checks_rows.at_splits(session, columns[0], columns[3], splits)
+    shifted = checks_rows.shifted_sessions(session, since_open, to_close)
+    yield shifted, "shift", "error", "sessions an hour off", "give the time zone, as --timezone America/New_York"
+    cure = "they are adjusted already: import them again with --adjustment split"
+    yield missing, "double", "error", "splits that the prices do not show", cure
+    closed = checks_rows.closed_days(since_open)
+    yield closed, "closed", "warning", "rows on days without a session", "drop them, or check their time zone"
+    yield outlier, "outlier", "warning", "prints far away that come back", "compare with another source"
+    cure = "load adjusted prices, or import the split: python -m data actions FILE"
+    yield split & ~shown, "split", "warning", "jumps overnight by the ratio of a split", cure
+    stale = checks_rows.stale_runs(columns)
+    yield stale, "stale", "warning", "runs of the same row again and again", "see whether the source stood still"
 
 
 def _expected(bars: Bars, clock: str) -> Ints:
