@@ -1,0 +1,115 @@
+"""`python -m data verify`: what is wrong with files, tapes, recordings and the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from data.cli_store import IntervalOption, LabelOption, NameOption, StoreOption, ZoneOption, print_findings, read_file
+from data.door import Json, did_you_mean, print_json
+from data.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from data.checks import Finding
+    from data.store import Store
+    from data.store_rows import Entry
+
+FILES = (".tape", ".csv", ".txt", ".tsv", ".gz", ".zst", ".bz2", ".xz", ".zip", ".parquet", ".pq")
+
+
+def verify(
+    name: Annotated[
+        str, typer.Argument(help="A tape, a file of bars, a stored symbol; default: the whole store.")
+    ] = "",
+    symbol: NameOption = None,
+    interval: IntervalOption = None,
+    label: LabelOption = None,
+    timezone: ZoneOption = None,
+    adjustment: Annotated[str | None, typer.Option(help="Of stored bars: raw, split or all.")] = None,
+    store: StoreOption = None,
+    as_json: Json = False,
+) -> int:
+    """Say what is wrong with bars or events, where, and what to do; exit 3 if they cannot be used."""
+    from data.store import Store
+
+    held = Store(store)
+    if name and (Path(name).exists() or Path(name).suffix in FILES):
+        found, count, what = _verify_file(Path(name), symbol, interval, label, timezone)
+    else:
+        entries = _entries(held, name, interval, adjustment)
+        found = [finding for entry in entries for finding in _verify_entry(held, entry)]
+        count, what = sum(entry.rows for entry in entries), "rows"
+    errors = sum(finding.level == "error" for finding in found)
+    if as_json:
+        told = {"file": name or held.root, what: count, "findings": [finding._asdict() for finding in found]}
+        print_json(told | {"errors": errors, "warnings": len(found) - errors})
+    else:
+        print_findings(found)
+        print(f"{name or held.root}: {count} {what}, {errors} errors, {len(found) - errors} warnings")
+    return DataError.exit_code if errors else 0
+
+
+def _verify_file(
+    file: Path, symbol: str | None, interval: str | None, label: str | None, timezone: str | None
+) -> tuple[list[Finding], int, str]:
+    """(findings, count, of what)."""
+    from data.checks import check_bars
+    from data.checks_events import EventChecks, check_book
+    from data.tape import is_tape, read_tape
+    from data.tape_events import is_event_tape, replay
+
+    if is_event_tape(file):
+        checks = EventChecks()
+        for event in replay(file):
+            checks.add(event)
+        return checks.findings(), checks.count, "events"
+    if is_tape(file):
+        header, bars, book = read_tape(file)
+        found = check_bars(bars, header.clock) + check_book(bars, book)
+        return sorted(found, key=lambda finding: finding.level), len(bars), "rows"
+    bars = read_file(file, symbol, interval, label, timezone)
+    return check_bars(bars, interval), len(bars), "rows"
+
+
+def _entries(held: Store, name: str, interval: str | None, adjustment: str | None) -> list[Entry]:
+    """The datasets asked for."""
+    entries = held.ls()
+    if not entries:
+        raise UsageError(f"{held.root} is empty; bring bars in with: python -m data pull, or import")
+    known = {entry.symbol for entry in entries}
+    if name and name not in known:
+        raise UsageError(f"there is no file {name!r} and no such symbol in the store{did_you_mean(name, known)}")
+    wanted = [
+        entry
+        for entry in entries
+        if (not name or entry.symbol == name)
+        and (interval is None or entry.clock == interval)
+        and (adjustment is None or entry.adjustment == adjustment)
+    ]
+    if not wanted:
+        have = ", ".join(f"{entry.clock} {entry.adjustment}" for entry in entries if not name or entry.symbol == name)
+        raise UsageError(f"the store has no such bars of {name or 'any symbol'}; it has {have}")
+    return wanted
+
+
+def _verify_entry(held: Store, entry: Entry) -> Iterator[Finding]:
+    """What is wrong with one dataset, raw prices judged by the splits that are known."""
+    from data.checks import Finding, check_bars
+
+    where = f"{entry.symbol} {entry.clock} {entry.adjustment}"
+    try:
+        bars = held.stored(entry.symbol, entry.clock, entry.adjustment)
+    except DataError as error:
+        yield Finding(entry.symbol, 0, "damaged", "error", f"{where}: {error}")
+        return
+    known = (held.actions.of(entry.symbol) or []) if entry.adjustment == "raw" else []
+    splits = {entry.symbol: {action.date: action.value for action in known if action.kind == "split"}}
+    for finding in check_bars(bars, entry.clock, splits):
+        yield finding._replace(sentence=f"{where}: {finding.sentence}")
+    if entry.revised:
+        first = held.revisions(entry.symbol, entry.clock, entry.adjustment)[0].ts
+        what = f"{entry.revised} rows were changed by their source; see: python -m data show {entry.symbol} --revisions"
+        yield Finding(entry.symbol, first, "revised", "warning", f"{where}: {what} --clock {entry.clock}")
