@@ -15,6 +15,7 @@ def runner(checkout):
     return module
 
 
+@pytest.mark.long
 def test_the_backtest_benchmark_gives_rows_beside_every_peer(runner, tmp_path, capsys):
     path = tmp_path / "figures" / "bench.json"
     assert runner.main(["backtest", "--quick", "--json", str(path)]) == 0
