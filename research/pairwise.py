@@ -10,6 +10,7 @@ to it.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ LANES = 8
 DEPTH = 64
 
 
+@lru_cache(maxsize=8)
 def pieces(rows: int) -> tuple[Ints, Ints]:
     """How `rows` values are added: the first row of every piece and the end, and how many sums to join behind each."""
     firsts: list[int] = []

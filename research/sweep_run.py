@@ -19,7 +19,7 @@ from strategies.common.load import Strategy
 from strategies.types import Signals
 
 MB = 1 << 20
-BATCH_CELLS = 2_000_000
+BATCH_CELLS = 500_000
 """Values (rows x symbols) of signals between two reports of a thread."""
 
 
