@@ -1,4 +1,4 @@
-"""The door of live: python -m live run | replay | show | trades | sandbox."""
+"""The door of live: python -m live run | replay | show | trades | limits | sandbox."""
 
 from __future__ import annotations
 
@@ -130,6 +130,18 @@ def trades(journal: JournalFile, as_json: Json = False) -> None:
         ],
     )  # fmt: skip
     typer.echo(f"{len(closed)} trades, pnl {sum(line.pnl for line in closed):+.2f}")
+
+
+@app.command()
+def limits(as_json: Json = False) -> None:
+    """Print every limit an account file can set, with values for a small account."""
+    from live.core.limits import DEFAULTS
+    from live.risk_limits import proposed
+
+    if as_json:
+        print_json(DEFAULTS)
+        return
+    typer.echo(proposed())
 
 
 def _read(path: Path) -> tuple[SqliteJournal, Ledger]:

@@ -14,6 +14,9 @@
     [costs]
     slippage_bps = 1.0
 
+    [limits]
+    max_order_usd = 2_500
+
 `symbols` and `clock` are the tape's and the strategy's where they are not given; `state` is the folder of journal and
 lock, relative to the checkout.
 """
@@ -33,6 +36,7 @@ from data.rows import Header as FeedHeader
 from live.brokers import broker_names
 from live.core.plan import Plan
 from live.header import CHECKOUT
+from live.risk_limits import checked
 from strategies.common.costs import Costs
 from strategies.common.load import Strategy, load_strategy
 from strategies.common.rule import Rule
@@ -58,6 +62,7 @@ class Account:
     broker: str
     trading: bool
     state: Path
+    limits: dict[str, Any]
 
     @property
     def journal(self) -> Path:
@@ -94,6 +99,7 @@ class Account:
             clock=self.clock,
             cash=self.cash,
             broker=self.broker,
+            limits=self.limits,
         )
 
 
@@ -119,6 +125,7 @@ _KEYS = {
     "params": _Key("a table", (dict,)),
     "rule": _Key("a table", (dict,)),
     "costs": _Key("a table", (dict,)),
+    "limits": _Key("a table", (dict,)),
 }
 
 
@@ -203,6 +210,7 @@ def _account(values: dict[str, Any], path: Path) -> Account:
         broker=broker,
         trading=values["trading"],
         state=CHECKOUT / Path(values["state"]).expanduser(),
+        limits=checked(values["limits"], live=broker != "paper"),
     )
 
 

@@ -17,14 +17,27 @@ import msgspec
 
 from data.errors import JournalError
 from live.brokers.base import SimulatedBroker
-from live.core.commands import Alert, Command, Protect, Submit, decode_command
+from live.core.commands import Alert, Command, Denied, Protect, Submit, decode_command
 from live.core.core import Core
-from live.core.events import Event, Operator, OrderSent, Row, Timer, decode_event, encode
+from live.core.events import (
+    AccountFacts,
+    Event,
+    Gate,
+    News,
+    Operator,
+    OrderSent,
+    Row,
+    SymbolFacts,
+    Timer,
+    decode_event,
+    encode,
+)
 from live.journal import Journal, Step, steps
 from live.latency import Latency
 
 GROUP = 512
 DIGEST_EVERY = 1_000
+OUTSIDE = (Operator, Timer, Gate, SymbolFacts, AccountFacts)
 
 
 class Session:
@@ -78,7 +91,7 @@ class Session:
         if self._next is None and self.core.counts.rows % DIGEST_EVERY == 0:
             self.journal.append_digest(self.core.digest())
 
-    def tell(self, event: Operator | Timer) -> None:
+    def tell(self, event: Operator | Timer | News) -> None:
         """Take in what neither the market nor the broker said."""
         self._take(event)
 
@@ -116,6 +129,7 @@ class Session:
         for command in commands:
             if isinstance(command, Alert):
                 self._tell(command)
+            if isinstance(command, (Alert, Denied)):
                 continue
             for answer in self.broker.handle(command):
                 self._take(answer)
@@ -149,7 +163,7 @@ class Session:
         """Take in what people and timers said at this point of the journal."""
         while self._next is not None:
             event = decode_event(self._next.event)
-            if not isinstance(event, (Operator, Timer)):
+            if not isinstance(event, OUTSIDE):
                 return
             self._take(event)
 

@@ -14,10 +14,11 @@ Side = Literal["buy", "sell"]
 
 
 class Submit(msgspec.Struct, frozen=True, gc=False, tag="submit"):
-    """Send a market order.
+    """Send an order.
 
     order_id: the client key, the same for every attempt. ts: the row it was decided at. good_for: "row" expires when
-    the next row has no open for the symbol (entries), "fill" waits until it is filled (exits).
+    the next row has no open for the symbol (entries), "fill" waits until it is filled (exits). limit: the worst price a
+    limit order takes, 0 for a market order.
     """
 
     order_id: str
@@ -27,7 +28,8 @@ class Submit(msgspec.Struct, frozen=True, gc=False, tag="submit"):
     quantity: float
     reason: str
     good_for: Literal["row", "fill"]
-    kind: Literal["market"] = "market"
+    kind: Literal["market", "limit"] = "market"
+    limit: float = 0.0
 
 
 class Protect(msgspec.Struct, frozen=True, gc=False, tag="protect"):
@@ -57,6 +59,19 @@ class Cancel(msgspec.Struct, frozen=True, gc=False, tag="cancel"):
     symbol: str
 
 
+class Denied(msgspec.Struct, frozen=True, gc=False, tag="denied"):
+    """An order that a control kept back: it never left. code: of the control; text: its numbers, as key=value."""
+
+    order_id: str
+    ts: int
+    symbol: str
+    side: Side
+    quantity: float
+    reason: str
+    code: str
+    text: str
+
+
 class Alert(msgspec.Struct, frozen=True, gc=False, tag="alert"):
     """Tell a person. name: what it is, in dotted words that stay the same; text: one sentence."""
 
@@ -66,7 +81,7 @@ class Alert(msgspec.Struct, frozen=True, gc=False, tag="alert"):
     text: str
 
 
-Command = Submit | Protect | Cancel | Alert
+Command = Submit | Protect | Cancel | Denied | Alert
 
 _decoder = msgspec.msgpack.Decoder(Command)
 _encoder = msgspec.msgpack.Encoder()

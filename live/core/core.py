@@ -18,11 +18,14 @@ import msgspec
 
 from data.calendar import SECOND_NS, parse_clock
 from live.core.columns import columns_of, put
-from live.core.commands import Alert, Cancel, Command
+from live.core.commands import Alert, Command
 from live.core.desk import Counts, Desk
 from live.core.events import (
+    AccountFacts,
     Event,
     Fill,
+    Gate,
+    News,
     Operator,
     OrderAccepted,
     OrderCancelled,
@@ -32,6 +35,7 @@ from live.core.events import (
     OrderSent,
     OrderUnknown,
     Row,
+    SymbolFacts,
     Timer,
 )
 from live.core.orders import Order, State
@@ -50,7 +54,6 @@ from strategies.common.position import (
     decide,
     mark,
     nan,
-    opens_risk,
 )
 from strategies.common.stream import Stream
 
@@ -96,6 +99,9 @@ class Core:
             OrderCancelled: lambda e: desk.ended(e, State.CANCELLED),
             Timer: self._on_timer,
             Operator: self._on_operator,
+            Gate: self._on_news,
+            SymbolFacts: self._on_news,
+            AccountFacts: self._on_news,
         }
 
     def step(self, event: Event) -> list[Command]:
@@ -146,7 +152,9 @@ class Core:
         sha = hashlib.sha256()
         for numbers in (self.slots, self.account):
             sha.update(struct.pack(f"<{len(numbers)}d", *(v if v == v else nan for v in numbers)))
-        sha.update(msgspec.msgpack.encode((self.last_ts, self.halted, self._silent, self.counts)))
+        sha.update(
+            msgspec.msgpack.encode((self.last_ts, self.halted, self._silent, self.counts, self.desk.tally.digest()))
+        )
         sha.update(msgspec.msgpack.encode(list(self.orders.values())))
         sha.update(self._stream.digest().encode())
         return sha.hexdigest()
@@ -161,12 +169,13 @@ class Core:
         bars, book = columns_of(row, self.symbols)
         signals = self.strategy.step(self._stream, bars, book, self.params)
         put(x, row, signals, count)
-        if desk.halted:  # an entry of size nothing is not taken, and a reversal becomes an exit
-            x[SIZE::FIELDS] = [0.0] * count
         desk.last_ts, self._to_close, self._silent = row.ts, row.to_close, False
         desk.counts.rows += 1
         mark(s, self.account, x, self.knobs, count)
         commands: list[Command] = []
+        desk.marked(row, commands)
+        if desk.halted:  # an entry of size nothing is not taken, and a reversal becomes an exit
+            x[SIZE::FIELDS] = [0.0] * count
         if decide(s, self.account, x, self.knobs, count, row.to_close) > 0:
             for j in range(count):
                 if s[j * SLOTS + ORDER] != 0.0 and desk.waiting[j] is None:
@@ -190,21 +199,31 @@ class Core:
                 commands.append(Alert(event.ts, "critical", "order.unknown", text))
         return commands
 
+    def _on_news(self, event: News) -> list[Command]:
+        """A gate that changes is told; facts are only kept."""
+        if not self.desk.tally.on_news(event) or not isinstance(event, Gate):
+            return []
+        if event.open:
+            return [Alert(event.ts, "info", "gate.open", f"{event.name} is in order again")]
+        commands: list[Command] = []
+        self.desk.cancel_entries(event.ts, commands)
+        text = f"no new positions while {event.name} is not in order: {event.reason}"
+        return [*commands, Alert(event.ts, "warning", "gate.closed", text)]
+
     def _on_operator(self, event: Operator) -> list[Command]:
         commands: list[Command] = []
-        who = event.who or OPERATOR
+        desk, who = self.desk, event.who or OPERATOR
         if event.action == "resume":
-            self.desk.halted = ""
+            desk.halted = ""
+            desk.tally.start_again()
             return [Alert(event.ts, "info", "resumed", f"{who} lifted the halt")]
-        self.desk.halted = f"{event.action} by {who}" + (f": {event.note}" if event.note else "")
+        desk.halted = f"{event.action} by {who}" + (f": {event.note}" if event.note else "")
+        desk.cancel_entries(event.ts, commands)
         for j in range(len(self.symbols)):
             b = j * SLOTS
-            waiting = self.desk.waiting[j]
-            if waiting is not None and opens_risk(self.slots, b):
-                commands.append(Cancel(waiting.order_id, event.ts, self.symbols[j]))
-            if event.action == "flatten" and waiting is None and self.slots[b + QTY] != 0.0:
+            if event.action == "flatten" and desk.waiting[j] is None and self.slots[b + QTY] != 0.0:
                 self.slots[b + ORDER] = -self.slots[b + QTY]
                 self.slots[b + REASON] = float(len(REASONS))
-                self.desk.submit(j, OPERATOR, commands)
-        commands.append(Alert(event.ts, "warning", "halted", f"no new positions: {self.halted}"))
+                desk.submit(j, OPERATOR, commands, source="operator")
+        commands.append(Alert(event.ts, "warning", "halted", f"no new positions: {desk.halted}"))
         return commands

@@ -10,16 +10,24 @@ from typing import Any
 
 import msgspec
 
-from live.core.commands import Alert, Command, Side, Submit
-from live.core.events import Fill, OrderQuarantined, OrderRefused, OrderUnknown
+from live.core.commands import Alert, Cancel, Command, Side, Submit
+from live.core.events import Fill, OrderQuarantined, OrderRefused, OrderUnknown, Row
+from live.core.gatekeeper import Gatekeeper
 from live.core.guards import Guards
 from live.core.orders import FILLABLE, Order, State, order_id
 from live.core.plan import Plan
+from live.core.risk import Refused, only_leaving, stopping
+from live.core.tally import Tally
 from strategies.common.position import (
+    ENTRY,
+    EQUITY,
+    EXIT_SIGNAL,
     K_LOT,
     K_TOUCH,
     ORDER,
     QTY,
+    REASON,
+    REASONS,
     SLOTS,
     Knobs,
     apply_fill,
@@ -30,13 +38,14 @@ from strategies.common.position import (
 
 
 class Counts(msgspec.Struct):
-    """How often something was heard that was not acted on."""
+    """How often something was heard that was not acted on. denied: orders kept back, by the control's code."""
 
     rows: int = 0
     late_rows: int = 0
     duplicate_fills: int = 0
     ignored: int = 0
     contradictions: int = 0
+    denied: dict[str, int] = {}
 
 
 class Desk:
@@ -57,6 +66,8 @@ class Desk:
         self.counts = Counts()
         self.halted = ""
         self.last_ts = 0
+        self.tally = Tally(len(self.symbols), plan.the_limits(), knobs[K_LOT], plan.cash, live=plan.is_live)
+        self.gatekeeper = Gatekeeper(self)
         self.guards = Guards(self, standing=knobs[K_TOUCH] > 0.0)
 
     @property
@@ -64,14 +75,44 @@ class Desk:
         """Signed shares per symbol."""
         return self.slots[QTY::SLOTS]
 
-    def submit(self, j: int, reason: str, commands: list[Command]) -> None:
-        """Send the waiting order of symbol j; its position's protection is taken back first."""
+    def marked(self, row: Row, commands: list[Command]) -> None:
+        """A row was marked: losses are looked at, whether it brings an order or none."""
+        tally = self.tally
+        tally.on_row(row, self.account[EQUITY])
+        if not tally.active or self.halted:
+            return
+        if why := stopping(tally.state, tally.limits):
+            self.halt(row.ts, "risk.halted", why, commands)
+        elif only_leaving(tally.state, tally.limits):
+            self.cancel_entries(row.ts, commands)
+
+    def submit(self, j: int, reason: str, commands: list[Command], source: str = "rule") -> None:
+        """Send the waiting order of symbol j, where the controls let it; its protection is taken back first.
+
+        A reversal that is refused still leaves; an exit that is refused is told as critical.
+        """
         b = j * SLOTS
         quantity = self.slots[b + ORDER]
         side: Side = "buy" if quantity > 0.0 else "sell"
+        entry = opens_risk(self.slots, b)
+        order = self._order(j, "market", side, abs(quantity), reason)
+        request, verdict = self.gatekeeper.asked(order, source)
+        if isinstance(verdict, Refused):
+            self.gatekeeper.denied(order, verdict, commands)
+            held = self.slots[b + QTY]
+            if abs(quantity) > abs(held) > 0.0 and quantity * held < 0.0:  # a reversal: leave at least
+                self.slots[b + ORDER], self.slots[b + REASON] = -held, float(EXIT_SIGNAL)
+                self.submit(j, REASONS[EXIT_SIGNAL], commands, source)
+                return
+            clear_order(self.slots, b)
+            if request.reduces:
+                text = f"the exit of {self.symbols[j]} was refused: {verdict.code} {verdict.reason}"
+                commands.append(Alert(self.last_ts, "critical", "exit.refused", text))
+            return
         self.guards.take_back(j, self.last_ts, commands)
-        order = self.planned(j, "market", side, abs(quantity), reason)
+        self._enter(order)
         self.waiting[j] = order
+        self.tally.went_out(self.last_ts, j, side, order.quantity, "entry" if entry else "exit")
         commands.append(
             Submit(
                 order_id=order.order_id,
@@ -80,22 +121,53 @@ class Desk:
                 side=side,
                 quantity=order.quantity,
                 reason=reason,
-                good_for="row" if opens_risk(self.slots, b) else "fill",
+                good_for="row" if entry else "fill",
+                kind="limit" if request.limit else "market",
+                limit=request.limit,
             )
         )
 
     def planned(self, j: int, kind: str, side: Side, quantity: float, reason: str) -> Order:
         """A new order in the table, keyed by the last row; durable once the shell has written its command."""
+        order = self._order(j, kind, side, quantity, reason)
+        self._enter(order)
+        return order
+
+    def cancel(self, order: Order, ts: int, commands: list[Command]) -> None:
+        """Ask for an order back, once."""
+        if order.cancelling:
+            return
+        order.cancelling = True
+        self.tally.went_out(ts, order.column, order.side, order.quantity, "cancel")
+        commands.append(Cancel(order.order_id, ts, self.symbols[order.column]))
+
+    def cancel_entries(self, ts: int, commands: list[Command]) -> None:
+        """Ask every order back that would open a position."""
+        for j, waiting in enumerate(self.waiting):
+            if waiting is not None and opens_risk(self.slots, j * SLOTS):
+                self.cancel(waiting, ts, commands)
+
+    def halt(self, ts: int, name: str, why: str, commands: list[Command]) -> None:
+        """Open no new positions until a person resumes."""
+        if self.halted:
+            return
+        self.halted = why
+        self.cancel_entries(ts, commands)
+        commands.append(Alert(ts, "critical", name, f"no new positions: {why}"))
+
+    def _order(self, j: int, kind: str, side: Side, quantity: float, reason: str) -> Order:
         key, times = "", 0
         while not key or key in self.orders:
             leg = kind if times == 0 else f"{kind} {times + 1}"
             key = order_id(self.plan.account, self.plan.source_hash, self.symbols[j], self.last_ts, leg)
             times += 1
-        order = Order(key, j, kind, side, quantity, reason, self.last_ts, since=self.last_ts)
+        return Order(key, j, kind, side, quantity, reason, self.last_ts, since=self.last_ts)
+
+    def _enter(self, order: Order) -> None:
         for state in (State.CHECKED, State.JOURNALED):
             order.state = state
-        self.orders[key] = order
-        return order
+        self.orders[order.order_id] = order
+        self.tally.opened(order)
 
     # --- what the broker said ---------------------------------------------------------------------------------------
 
@@ -166,12 +238,19 @@ class Desk:
                 self.waiting[j] = None
             else:
                 self.slots[b + ORDER] = order.sign * left
+        held, entered = self.slots[b + QTY], self.slots[b + ENTRY]
         apply_fill(self.slots, self.account, b, order.sign * event.quantity, event.price, event.fee, self.knobs)
         if done:
             order.state = State.FILLED
         elif order.may(State.PARTIAL):
             order.state = State.PARTIAL
         order.since = event.ts
+        if held * order.sign < 0.0:
+            closing = min(event.quantity, abs(held))
+            pnl = (entered - event.price) * order.sign * closing - event.fee
+            flat = event.quantity >= abs(held) - half_lot
+            stopped = event.leg == "stop" or order.reason in ("stop", "trail")
+            self.tally.on_fill(order, closing, pnl, flat=flat, stopped=stopped)
         self.guards.met(order, 0.0 if done else left)
         commands: list[Command] = []
         self.guards.follow(j, event.ts, commands)

@@ -11,11 +11,15 @@ from typing import Literal
 import msgspec
 
 from data.rows import Row
+from live.core.facts import AccountFacts, Gate, SymbolFacts
 
 __all__ = [
+    "AccountFacts",
     "BrokerEvent",
     "Event",
     "Fill",
+    "Gate",
+    "News",
     "Operator",
     "OrderAccepted",
     "OrderCancelled",
@@ -25,6 +29,7 @@ __all__ = [
     "OrderSent",
     "OrderUnknown",
     "Row",
+    "SymbolFacts",
     "Timer",
     "decode_event",
     "encode",
@@ -119,7 +124,9 @@ class Operator(msgspec.Struct, frozen=True, gc=False, tag="operator"):
 BrokerEvent = (
     OrderSent | OrderAccepted | OrderRefused | OrderUnknown | OrderQuarantined | OrderExpired | OrderCancelled | Fill
 )
-Event = Row | BrokerEvent | Timer | Operator
+News = Gate | SymbolFacts | AccountFacts
+"""What neither the market's rows nor the broker's answers say; see `live.core.facts`."""
+Event = Row | BrokerEvent | Timer | Operator | News
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Event)

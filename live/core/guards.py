@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from live.core.commands import Cancel, Command, Protect, Side
+from live.core.commands import Command, Protect, Side
 from live.core.orders import Order
 from strategies.common.position import ORDER, QTY, SLOTS, STOP, TARGET, nan, stop_level
 
@@ -66,6 +66,7 @@ class Guards:
             amends=old is not None,
         )
         self._guards[j] = new
+        self._desk.tally.went_out(ts, j, side, size, "protect")
         commands.append(new)
 
     def take_back(self, j: int, ts: int, commands: list[Command]) -> None:
@@ -73,7 +74,7 @@ class Guards:
         guard = self._guards[j]
         if guard is not None:
             self._guards[j] = None
-            commands.append(Cancel(guard.order_id, ts, guard.symbol))
+            self._desk.cancel(self._desk.orders[guard.order_id], ts, commands)
 
     def met(self, order: Order, left: float) -> None:
         """Of `order` this much is left; with nothing left it stands no more."""

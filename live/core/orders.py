@@ -69,7 +69,10 @@ FILLABLE = (
 
 
 class Order(msgspec.Struct):
-    """One order of the table. column: the symbol's number. quantity: shares asked for, filled: shares done."""
+    """One order of the table. column: the symbol's number. quantity: shares asked for, filled: shares done.
+
+    alarmed: a person was told that its answer is lost. cancelling: it was asked back.
+    """
 
     order_id: str
     column: int
@@ -83,6 +86,7 @@ class Order(msgspec.Struct):
     since: int = 0
     executions: list[str] = []
     alarmed: bool = False
+    cancelling: bool = False
 
     def may(self, state: State) -> bool:
         """True where the table lets `state` follow."""

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from data.errors import JournalError
+from live.core.limits import Limits
 from strategies.common.costs import Costs
 from strategies.common.load import Strategy
 from strategies.common.rule import Rule
@@ -17,7 +18,7 @@ class Plan(msgspec.Struct, frozen=True):
     """One account's trading, fixed before its first row.
 
     source_hash: SHA-256 of the strategy's file. params, rule, costs: complete, every value said. cash: quote currency
-    at the start. symbols: in the order of every row's lists.
+    at the start. symbols: in the order of every row's lists. limits: those that are set.
     """
 
     account: str
@@ -30,6 +31,7 @@ class Plan(msgspec.Struct, frozen=True):
     clock: str
     cash: float
     broker: str
+    limits: dict[str, Any] = {}
 
     @classmethod
     def of(
@@ -44,6 +46,7 @@ class Plan(msgspec.Struct, frozen=True):
         clock: str | None = None,
         cash: float = 100_000.0,
         broker: str = "paper",
+        limits: dict[str, Any] | None = None,
     ) -> Plan:
         """The plan of a strategy, what is not given taken from the strategy or the defaults."""
         return cls(
@@ -57,11 +60,21 @@ class Plan(msgspec.Struct, frozen=True):
             clock=strategy.clock if clock is None else clock,
             cash=float(cash),
             broker=broker,
+            limits=dict(limits or {}),
         )
 
     def the_rule(self) -> Rule:
         """The position rule."""
         return Rule(**self.rule)
+
+    def the_limits(self) -> Limits:
+        """How far the account may go; what is not set is no limit."""
+        return Limits(**self.limits)
+
+    @property
+    def is_live(self) -> bool:
+        """True where a broker of its own fills the orders."""
+        return self.broker != "paper"
 
     def the_costs(self) -> Costs:
         """The cost model."""

@@ -58,10 +58,16 @@ def bars_of():
 def session_of(scripted):
     """`session_of(rule, symbols=..., journal=...)`: a fresh session of the scripted strategy, without costs."""
 
-    def make(rule=None, symbols=("AAA",), journal=None, params=None, costs=None, tell=lambda _: None):
+    def make(rule=None, symbols=("AAA",), journal=None, params=None, costs=None, tell=lambda _: None, limits=None):
         plan = Plan.of(
-            scripted, list(symbols), rule=rule or Rule(size=0.5), costs=costs or Costs.free(), params=params, clock="1m"
-        )
+            scripted,
+            list(symbols),
+            rule=rule or Rule(size=0.5),
+            costs=costs or Costs.free(),
+            params=params,
+            clock="1m",
+            limits=limits,
+        )  # fmt: skip
         journal = journal or SqliteJournal.create(MEMORY, JournalHeader(plan, Feed("test", True, ""), built()))
         broker = PaperBroker(plan.symbols, plan.the_costs(), plan.cash)
         return Session(Core(plan, scripted), broker, journal, tell=tell)
