@@ -74,15 +74,30 @@ def test_purged_folds_cover_all_rows_and_keep_their_distance(rows: int, folds: i
         assert not len(after) or after.min() - test.max() > max(embargo, purge)
 
 
-def test_combinatorial_splits_equal_those_of_skfolio() -> None:
-    skfolio = pytest.importorskip("skfolio.model_selection")
-    theirs = skfolio.CombinatorialPurgedCV(n_folds=8, n_test_folds=2, purged_size=0, embargo_size=0)
-    ours = dict(combinatorial(160, 8, 2))
-    assert len(ours) == 28
-    groups = group_rows(160, 8)
-    for train, tests in theirs.split(np.zeros((160, 1))):
-        chosen = tuple(k for k in range(8) if any(np.array_equal(groups[k], t) for t in tests))
-        assert np.array_equal(np.sort(train), ours[chosen].train)
+@given(st.integers(24, 90), st.integers(3, 6), st.integers(1, 2), st.integers(0, 3), st.integers(0, 3))
+def test_combinatorial_splits_equal_their_definition(
+    rows: int, groups: int, tests: int, purge: int, embargo: int
+) -> None:
+    """Row by row: a training row is outside every test stretch and far enough from its beginning and its end."""
+    stretches = [set(stretch.tolist()) for stretch in group_rows(rows, groups)]
+    assert sorted(set().union(*stretches)) == list(range(rows))
+    for chosen, (train, test) in combinatorial(rows, groups, tests, purge=purge, embargo=embargo):
+        judged = set().union(*(stretches[k] for k in chosen))
+        after = max(purge, embargo)
+        allowed = [
+            row
+            for row in range(rows)
+            if row not in judged
+            and not any(row < min(stretches[k]) <= row + purge for k in chosen)
+            and not any(row - after <= max(stretches[k]) < row for k in chosen)
+        ]
+        assert train.tolist() == allowed
+        assert set(test.tolist()) == judged
+
+
+def test_there_are_as_many_splits_and_paths_as_the_formula_says() -> None:
+    assert len(list(combinatorial(160, 8, 2))) == 28
+    assert len(paths(8, 2)) == 7
 
 
 @pytest.mark.parametrize(("groups", "tests"), [(6, 2), (8, 2), (5, 3), (4, 1)])
