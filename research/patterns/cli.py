@@ -175,7 +175,7 @@ def ledger(
         for each in found:
             print(f"{each['at']} {each['strategy']} {each['model']}: {each['line']}")
         if not found:
-            print("no verdict yet; make one with: python -m research ledger sample ma_cross")
+            print("no verdict yet; make one with: python -m research patterns ledger sample ma_cross")
         return
     if strategy is None:
         raise UsageError("say which strategy: ledger PLACE STRATEGY")

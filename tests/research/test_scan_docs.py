@@ -9,14 +9,13 @@ from dataclasses import fields
 
 import pytest
 
-from data.door import call, new_app
+from data.door import call
 from data.sources.base import WallClock
 from live.sandbox.faults import Faults
 from live.sandbox.http import HttpServer, Routes
 from live.sandbox.openai_rest import OpenAiRest
-from research.patterns import cli
+from research.__main__ import app
 from research.patterns.config import PatternSettings, load_pattern_settings
-from research.scan_cli import scan
 from research.scan_watchlist import read_watchlist
 
 PAGES = ("docs/patterns.md", "docs/scanner.md")
@@ -45,9 +44,6 @@ def openai_url():
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_of_a_page_runs(page, checkout, openai_url, tmp_path, monkeypatch, capsys):
-    app = new_app("Research.")
-    for command in (cli.note, cli.budget, cli.replay, cli.ledger, scan):
-        app.command()(command)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
     monkeypatch.setenv("OPENAI_BASE_URL", openai_url)
@@ -55,10 +51,10 @@ def test_every_command_of_a_page_runs(page, checkout, openai_url, tmp_path, monk
     lines = [line for block in blocks(checkout, page, "sh") for line in block.strip().splitlines()]
     assert len(lines) >= 3
     for line in lines:
-        *start, name = shlex.split(line)[:4]
-        assert start == ["python", "-m", "research"]
-        own = [] if name == "scan" else ["--journal", str(tmp_path / "notes.sqlite")]
-        assert call(app, [name, *shlex.split(line)[4:], *own]) == 0, (line, capsys.readouterr().err)
+        words = shlex.split(line)
+        assert words[:3] == ["python", "-m", "research"]
+        own = [] if words[3] == "scan" else ["--journal", str(tmp_path / "notes.sqlite")]
+        assert call(app, [*words[3:], *own]) == 0, (line, capsys.readouterr().err)
         assert capsys.readouterr().out
     if page == "docs/scanner.md":
         (shown,) = blocks(checkout, page, "toml")
