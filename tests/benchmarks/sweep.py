@@ -100,12 +100,14 @@ def _process(case: str, contender: str, **options: Any) -> dict[str, Any]:
         words = [sys.executable, __file__, case, contender, str(out), json.dumps(options)]
         began = time.perf_counter()
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}  # imports, compiled once
-        child = subprocess.Popen(words, cwd=CHECKOUT, env=environment, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(child.pid, 0)
+        with (Path(folder) / "said").open("w") as said:
+            child = subprocess.Popen(words, cwd=CHECKOUT, env=environment, stdout=said, stderr=said)
+            _, status, usage = os.wait4(child.pid, 0)
         took = time.perf_counter() - began
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode != 0:
-            raise RuntimeError(f"{contender} ended with {child.returncode} on {case}")
+            last = (Path(folder) / "said").read_text().strip().splitlines()[-1:]
+            raise RuntimeError(f"{contender} ended with {child.returncode} on {case}: {last}")
         return json.loads(out.read_text()) | {"process": took, "memory": usage.ru_maxrss / 1024.0}
 
 
@@ -224,6 +226,9 @@ def _backtesting(case: dict[str, Any]) -> tuple[list[float], list[list[float]], 
             elif crossover(self.other, self.one):
                 self.position.close()
 
+    # Its worker processes find a strategy by name.
+    Means.__qualname__ = "Means"
+    globals()["Means"] = Means
     windows = list(case["windows"])
     began = time.perf_counter()
     Backtest(table, Means, cash=100_000.0, finalize_trades=True).optimize(
