@@ -1,4 +1,4 @@
-"""The door of live: python -m live run | replay | show | trades | limits | sandbox."""
+"""The door of live: python -m live run | replay | show | trades | limits | arm | sandbox."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from data.door import INTERRUPTED, Json, new_app, print_json, run
+from live.cli_arm import arm
 from live.sandbox.cli import sandbox
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="A journal 
 StrategyFile = Annotated[
     str, typer.Option("--strategy", help="The strategy's file, where it is not one of strategies/.")
 ]
+Confirm = Annotated[str, typer.Option(metavar="SUFFIX", help="The account's suffix, instead of being asked for it.")]
 
 
 @app.command(name="run")
@@ -32,15 +34,18 @@ def run_account(
         float, typer.Option(min=0.0, help="1 as it happened, 60 a minute in a second, 0 as fast as it goes.")
     ] = 1.0,
     journal: Annotated[Path | None, typer.Option(help="Where the journal lies; default: the account's folder.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Trade money: needs an armed account.")] = False,
+    confirm: Confirm = "",
     as_json: Json = False,
 ) -> int:
     """Trade an account over a tape on paper, from where its journal ends."""
     import msgspec
 
     from live.account import load_account
+    from live.cli_arm import checked
     from live.shell import run as run_session
 
-    done = run_session(load_account(account), replay, speed, journal)
+    done = run_session(checked(load_account(account), live=live, confirm=confirm), replay, speed, journal)
     if as_json:
         print_json(msgspec.structs.asdict(done))
     else:
@@ -188,6 +193,7 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
 
 
 app.command()(sandbox)
+app.command()(arm)
 
 if __name__ == "__main__":
     run(app)

@@ -48,7 +48,8 @@ SECRETS = re.compile(r"pass(word|wd)|secret|token|api_?key|private|mfa|otp", re.
 class Account:
     """An account file, checked.
 
-    symbols: None for all of the feed's. trading: True lets orders go to a broker with money.
+    symbols: None for all of the feed's. trading: True lets orders go to a broker with money, once it is armed (see
+    `live.risk_arming`): path, certificate and suffix are what arming asks for.
     """
 
     name: str
@@ -63,6 +64,9 @@ class Account:
     trading: bool
     state: Path
     limits: dict[str, Any]
+    path: Path
+    certificate: Path | None
+    suffix: str
 
     @property
     def journal(self) -> Path:
@@ -122,6 +126,8 @@ _KEYS = {
     "clock": _Key("a text", (str,)),
     "symbols": _Key("a list of texts", (list,)),
     "state": _Key("a text", (str,), "out/live"),
+    "certificate": _Key("a text", (str,), ""),
+    "account_suffix": _Key("a text", (str,), ""),
     "params": _Key("a table", (dict,)),
     "rule": _Key("a table", (dict,)),
     "costs": _Key("a table", (dict,)),
@@ -185,11 +191,8 @@ def _account(values: dict[str, Any], path: Path) -> Account:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name):
         raise ConfigError(f"name must be letters, digits, - and _, got {name!r}")
     broker, brokers = values["broker"], broker_names()
-    if broker != "paper" and values["trading"]:
-        raise ConfigError(
-            f"trading = true with broker {broker!r} is refused: this version trades on paper only; "
-            f'write broker = "paper"'
-        )
+    if broker == "paper" and values["trading"]:
+        raise ConfigError('trading = true with broker "paper" is refused: paper has no money; leave trading out')
     if broker not in brokers:
         raise ConfigError(f"there is no broker {broker!r}{did_you_mean(broker, brokers)}")
     strategy = load_strategy(_strategy_name(values["strategy"], path))
@@ -211,6 +214,9 @@ def _account(values: dict[str, Any], path: Path) -> Account:
         trading=values["trading"],
         state=CHECKOUT / Path(values["state"]).expanduser(),
         limits=checked(values["limits"], live=broker != "paper"),
+        path=path,
+        certificate=path.parent / values["certificate"] if values["certificate"] else None,
+        suffix=values["account_suffix"],
     )
 
 

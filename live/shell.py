@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from data.calendar import SECOND_NS, parse_clock
-from data.errors import JournalError
+from data.errors import ConfigError, JournalError
 from data.rows import Row
 from live.account import Account
 from live.core.core import SILENT_ROWS
@@ -37,10 +37,12 @@ def run(account: Account, tape: Path, speed: float, journal: Path | None = None)
         journal: another place than the account's own.
 
     Raises:
-        ConfigError: the account is being run, or its journal is of other settings or another feed.
+        ConfigError: the account is being run, is not of paper, or its journal is of other settings or another feed.
         DataError: the tape is damaged.
         JournalError: the journal is, or its replay differs; or at the end our books and the broker's differ.
     """
+    if account.broker != "paper":
+        raise ConfigError(f'broker {account.broker!r} fills no tape; write broker = "paper" to trade one')
     with held(account.lock, account.name):
         return asyncio.run(_run(account, tape, speed, account.journal if journal is None else journal))
 
