@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_SHARED = ("__init__", "base")
-
 
 def broker_names() -> list[str]:
-    """Names of the files here that are a broker, sorted."""
-    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in _SHARED)
+    """Names of the files here that are a broker, sorted: those with a capability sheet."""
+    files = Path(__file__).parent.glob("*.py")
+    return sorted(path.stem for path in files if "\nCAPABILITIES = " in path.read_text("utf-8"))

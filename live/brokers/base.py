@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol
 
 import msgspec
 
 from data.rows import Row
-from live.core.commands import Command
+from live.core.commands import Command, Protect, Submit
 from live.core.events import BrokerEvent
 
 
@@ -22,7 +22,8 @@ class Capabilities(msgspec.Struct, frozen=True):
     cancel_is_async: a cancel is a wish; the order may still fill. replace_is_cancel_new: an amendment is two orders.
     order_stream: fills are pushed. stream_replays: and those missed are sent again after a reconnect.
     busy_is_refusal: HTTP 429 proves that nothing was accepted.
-    standing_stops: protection stands at the broker. fractional, shorts: taken at all.
+    standing_stops: protection stands at the broker. pairs: a stop and a target may both stand, one cancels the other;
+    without it only the stop does. fractional, shorts: taken at all.
     requests_a_minute: the budget, 0 for none.
     """
 
@@ -37,6 +38,7 @@ class Capabilities(msgspec.Struct, frozen=True):
     stream_replays: bool
     busy_is_refusal: bool
     standing_stops: bool
+    pairs: bool
     fractional: bool
     shorts: bool
     requests_a_minute: int
@@ -74,3 +76,45 @@ class SimulatedBroker(Broker, Protocol):
         next is made. The row is over when the iterator is: only then may the core decide on it.
         """
         ...
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What the journal knows of an order that had not ended. filled: shares, paid: their dollars; executions: by id.
+
+    Of a protection that was amended, every `Protect` is one of these, in the order in which they were sent.
+    """
+
+    command: Submit | Protect
+    filled: float = 0.0
+    paid: float = 0.0
+    executions: tuple[str, ...] = ()
+
+
+class VenueBroker(Broker, Protocol):
+    """A broker over a network. `trouble` says why nothing can be sent at all, "" where it can."""
+
+    trouble: str
+
+    def open(self, known: Sequence[Known] = ()) -> None:
+        """Connect, check that this is the account that was meant, and take up the orders of an earlier process."""
+        ...
+
+    def poll(self) -> list[BrokerEvent]:
+        """What the broker has told since; to be called about once a second, from a thread: it may block."""
+        ...
+
+    def close(self) -> None:
+        """Disconnect; orders stay as they are."""
+        ...
+
+
+def unsupported(capabilities: Capabilities, *, touch: bool, shorts: bool) -> str:
+    """Why a rule cannot be traded as it was tested; "" where it can.
+
+    touch: stops and targets are met between rows, so both must stand at the broker. shorts: the rule sells short.
+    """
+    if touch and not (capabilities.standing_stops and capabilities.pairs):
+        return "this broker keeps a stop or a target standing, not both; let the rule decide on them at the close"
+    if shorts and not capabilities.shorts:
+        return "this broker sells only what is held; let the rule go long only"
+    return ""

@@ -45,6 +45,7 @@ CAPABILITIES = Capabilities(
     stream_replays=False,
     busy_is_refusal=True,
     standing_stops=True,
+    pairs=True,
     fractional=True,
     shorts=True,
     requests_a_minute=0,

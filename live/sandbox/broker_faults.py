@@ -2,8 +2,9 @@
 
     place.lost@1,look.503=0.1,order.partial@2;seed=7
 
-The first word is the operation (`place`, `cancel`, `look`, `token`, or `any`), the second what happens to it; `@2` hits
-the second one, `@1-3` the first three, `=0.1` each with that chance. `BrokerFaults.injected` lists what was done.
+The first word is the operation (`place`, `cancel`, `look`, `review`, `token`, or `any`), the second what happens to it;
+`@2` hits the second one, `@1-3` the first three, `=0.1` each with that chance. `BrokerFaults.injected` lists what was
+done.
 
 | requests | the broker |
 |---|---|
@@ -31,7 +32,7 @@ import re
 
 from data.errors import UsageError
 
-OPERATIONS = ("any", "place", "cancel", "look", "token")
+OPERATIONS = ("any", "place", "cancel", "look", "review", "token")
 BEFORE = ("drop", "429", "429-after", "500", "503", "401")
 AFTER = ("lost", "500-after", "502-after", "504-after", "malformed", "cut", "slow", "hang")
 FATES = ("partial", "hold", "late-reject", "late-fill")

@@ -1,0 +1,332 @@
+"""The desk: orders to a broker over a network, by the rules of evidence. Every such broker is a `Route` behind one.
+
+    command -> Desk -> Route -> the wire
+    the wire -> Route -> Seen, or a WireError -> Desk -> events
+
+* A lost answer is UNKNOWN, and counts until the broker tells. Only its documented no is a refusal.
+* A resend carries the same key, and is told of (`OrderSent`) one `poll` before it leaves, so that it is durable.
+* Not finding an order proves nothing by itself: an order that stays unknown is quarantined, never called rejected.
+* An exit waits until the protection that holds its shares is gone.
+* Exits before entries before polls, within the budget; Retry-After is obeyed.
+
+`handle` and `poll` block while the broker answers: a shell calls them from a thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from data.calendar import SECOND_NS
+from data.errors import AuthError
+from data.sources.base import Clock, WallClock
+from live.brokers.base import Books, Capabilities, Known
+from live.brokers.wire import Busy, Duplicate, Lost, NotSent, Refused, WireError
+from live.brokers.wire_budget import Budget, Priority
+from live.brokers.wire_guards import Guards
+from live.brokers.wire_orders import Seen, Ticket, key_of, learn
+from live.brokers.wire_route import Patience, Route
+from live.core.commands import Cancel, Command, Protect, Submit
+from live.core.events import BrokerEvent, OrderQuarantined, OrderRefused, OrderSent, OrderUnknown
+
+ENTRIES = ("entry", "reversal")
+
+
+class Desk:
+    """A broker over a network.
+
+    Args:
+        route: how this broker is spoken to. patience: how long what is waited for.
+
+    `trouble` says why orders cannot be sent at all: a person must log in.
+    """
+
+    def __init__(self, route: Route, clock: Clock | None = None, patience: Patience | None = None) -> None:
+        self.route = route
+        self.capabilities: Capabilities = route.capabilities
+        self.patience = patience or Patience()
+        self.clock = WallClock() if clock is None else clock
+        self.budget = Budget(self.capabilities.requests_a_minute, self.clock)
+        self.trouble = ""
+        self._tickets: dict[str, Ticket] = {}
+        self._guards = Guards(self)
+        self._looked = 0
+        self._lock = threading.RLock()
+
+    def open(self, known: Sequence[Known] = ()) -> None:
+        """Connect, check that this is the account and the service that were meant, and take up orders of before.
+
+        Raises:
+            AuthError: a person must log in. ConfigError: another account, or a service that has changed.
+            UnavailableError: no answer.
+        """
+        with self._lock:
+            self.route.open()
+            for each in known:
+                self._adopt(each)
+
+    def close(self) -> None:
+        """Let go of connections; orders stay as they are."""
+        with self._lock:
+            self.route.close()
+
+    def handle(self, command: Command) -> list[BrokerEvent]:
+        """Act on a command; what is known of it at once."""
+        with self._lock:
+            if isinstance(command, Submit):
+                return self._submit(command)
+            if isinstance(command, Protect):
+                return self._guards.protect(command)
+            if isinstance(command, Cancel):
+                return self._cancel(command)
+            return []
+
+    def poll(self) -> list[BrokerEvent]:
+        """What the broker has told since, and what waited for its time: to be called about once a second."""
+        with self._lock:
+            events: list[BrokerEvent] = []
+            for seen in self.route.pushed():
+                if (ticket := self._of(seen)) is not None:
+                    events += learn(ticket, seen, self.now())
+            if self._look_is_due():
+                events += self.look("poll")
+            for ticket in list(self._tickets.values()):
+                events += self._forward(ticket)
+            return events + self._guards.advance()
+
+    def books(self) -> Books:
+        """The broker's own record, to compare ours with.
+
+        Raises:
+            UnavailableError: it was not to be had; an account is never taken for flat.
+        """
+        with self._lock:
+            return self.route.books()
+
+    # --- for the guards ---------------------------------------------------------------------------------------------
+
+    def now(self) -> int:
+        """UTC nanoseconds."""
+        return self.clock.now()
+
+    def track(self, ticket: Ticket) -> None:
+        """Keep an eye on a ticket from now on."""
+        self._tickets[ticket.key] = ticket
+
+    def send(self, ticket: Ticket) -> list[BrokerEvent]:
+        """One attempt at an order."""
+        if (refused := self._not_now(ticket)) is not None:
+            return refused
+        ticket.sent_ns, ticket.cleared = self.now(), False
+        try:
+            seen = self.route.place(ticket)
+        except (Refused, AuthError) as no:  # a request without a good token is not looked at
+            self.trouble = str(no) if isinstance(no, AuthError) else self.trouble
+            ticket.stage, ticket.ended = "over", "refused"
+            return [OrderRefused(self.now(), ticket.order_id, str(no), late=ticket.accepted)]
+        except Busy as busy:
+            self.budget.hold(wait := busy.after_s or self.patience.busy_s)
+            ticket.not_before_ns = self.now() + int(wait * SECOND_NS)
+            if self.capabilities.busy_is_refusal:
+                ticket.stage = "due"
+                return []
+            return self._lost(ticket, str(busy))
+        except NotSent:
+            ticket.stage = "due"
+            ticket.not_before_ns = self.now() + int(min(2 ** (ticket.attempts - 1), 30) * SECOND_NS)
+            return []
+        except Duplicate as known:
+            ticket.registered = True
+            return self._lost(ticket, str(known)) + self.look("entry")
+        except Lost as lost:
+            return self._lost(ticket, str(lost))
+        return learn(ticket, seen, self.now())
+
+    def look(self, priority: Priority) -> list[BrokerEvent]:
+        """Ask the broker what became of every order that is out."""
+        out = [ticket for ticket in self._tickets.values() if ticket.stage in ("unknown", "open")]
+        if not out or not self.budget.claim(priority):
+            return []
+        self._looked = self.now()
+        try:
+            found = self.route.look(out)
+        except Busy as busy:
+            self.budget.hold(busy.after_s or self.patience.busy_s)
+            return []
+        except AuthError as over:
+            self.trouble = str(over)
+            return []
+        except WireError:
+            return []
+        self.trouble = ""
+        events: list[BrokerEvent] = []
+        for ticket in out:
+            if (seen := found.get(ticket.key)) is not None:
+                events += learn(ticket, seen, self.now())
+            elif ticket.stage == "unknown":
+                ticket.missed += 1
+                events += self._lost(ticket, "not found yet")
+        return events
+
+    def withdraw(self, ticket: Ticket) -> list[BrokerEvent]:
+        """Ask for a cancel, once in a while until the order has ended."""
+        ticket.cancel_wanted = True
+        if ticket.stage in ("due", "held"):
+            return self._drop(ticket)
+        again = self.now() - ticket.cancel_sent_ns > self.patience.cancel_again_s * SECOND_NS
+        if not ticket.venue_id or ticket.stage == "over" or not again or not self.budget.claim("exit"):
+            return []
+        ticket.cancel_sent_ns = self.now()
+        try:
+            self.route.cancel(ticket)
+        except Busy as busy:
+            self.budget.hold(busy.after_s or self.patience.busy_s)
+        except AuthError as over:
+            self.trouble = str(over)
+        except WireError:
+            pass  # whether it was done, came too late or got lost: the look tells
+        return self.look("exit")
+
+    # --- one order --------------------------------------------------------------------------------------------------
+
+    def _submit(self, command: Submit) -> list[BrokerEvent]:
+        if command.order_id in self._tickets:  # the same key is the same order
+            return []
+        ticket = Ticket(command.order_id, command.order_id, command, command.quantity, command.reason not in ENTRIES)
+        ticket.born_ns = self.now()
+        self.track(ticket)
+        waited = 0.0
+        events: list[BrokerEvent] = []
+        before = self._guards.filled(command.symbol)
+        while self._guards.in_the_way(command.symbol) and waited < self.patience.settle_s:
+            events += self._guards.advance()
+            if not self._guards.in_the_way(command.symbol):
+                break
+            self.clock.sleep(self.patience.settle_step_s)
+            waited += self.patience.settle_step_s
+            events += self.look("exit")
+        ticket.filled_before = before
+        if self._guards.in_the_way(command.symbol):
+            ticket.stage = "held"
+            return events
+        return events + self._go(ticket)
+
+    def _go(self, ticket: Ticket) -> list[BrokerEvent]:
+        """Send what nothing stands in the way of, unless its position is gone."""
+        if ticket.exits and self._guards.filled(ticket.symbol) > ticket.filled_before:
+            ticket.stage, ticket.ended = "over", "refused"
+            reason = "the protection was filled first; what it left is another order's"
+            return [OrderRefused(self.now(), ticket.order_id, reason)]
+        return self.send(ticket)
+
+    def _cancel(self, command: Cancel) -> list[BrokerEvent]:
+        if (events := self._guards.cancel(command)) is not None:
+            return events
+        ticket = self._tickets.get(command.order_id)
+        return [] if ticket is None else self.withdraw(ticket)
+
+    def _forward(self, ticket: Ticket) -> list[BrokerEvent]:
+        """Let a ticket do what its time has come for."""
+        now = self.now()
+        if ticket.stage == "held":
+            if self._guards.in_the_way(ticket.symbol):
+                return []
+            ticket.stage = "due"
+            return self._go(ticket)
+        if ticket.stage == "due" and now >= ticket.not_before_ns:
+            return self._again(ticket)
+        if ticket.stage == "unknown":
+            return self._unknown(ticket, now)
+        if ticket.stage == "open" and ticket.cancel_wanted and not self._guards.owns(ticket):
+            return self.withdraw(ticket)
+        return []
+
+    def _unknown(self, ticket: Ticket, now: int) -> list[BrokerEvent]:
+        may_resend = (
+            self.capabilities.dedupes != "no"
+            and not ticket.registered
+            and not ticket.cancel_wanted
+            and ticket.missed > 0
+            and ticket.attempts <= self.patience.resends
+            and now >= ticket.not_before_ns
+            and now - ticket.sent_ns < self.capabilities.key_window_s * SECOND_NS
+            and now - ticket.sent_ns > self.capabilities.visibility_delay_s * SECOND_NS
+            and (ticket.exits or self._is_fresh(ticket))
+        )
+        if may_resend or ticket.cleared:
+            return self._again(ticket)
+        if not ticket.quarantined and now - ticket.unknown_ns > self.patience.quarantine_s * SECOND_NS:
+            ticket.quarantined = True
+            known = "it was registered, but is not in any list" if ticket.registered else "it was found nowhere"
+            return [OrderQuarantined(now, ticket.order_id, known)]
+        return []
+
+    def _again(self, ticket: Ticket) -> list[BrokerEvent]:
+        """Send once more; what is about to leave is told first, and leaves at the next poll."""
+        if not ticket.exits and not self._is_fresh(ticket) and ticket.stage == "due":
+            return self._drop(ticket)
+        if not ticket.cleared:
+            ticket.cleared = True
+            ticket.attempts += 1
+            return [OrderSent(self.now(), ticket.order_id, ticket.attempts)]
+        return self.send(ticket)
+
+    def _lost(self, ticket: Ticket, reason: str) -> list[BrokerEvent]:
+        ticket.stage = "unknown"
+        ticket.unknown_ns = ticket.unknown_ns or self.now()
+        if ticket.told_unknown:
+            return []
+        ticket.told_unknown = True
+        return [OrderUnknown(self.now(), ticket.order_id, reason)]
+
+    def _not_now(self, ticket: Ticket) -> list[BrokerEvent] | None:
+        """Wait for room in the budget; not None where there will be none in time."""
+        priority: Priority = "exit" if ticket.exits else "entry"
+        while not self.budget.claim(priority):
+            wait = self.budget.wait_s(priority)
+            if wait > self.patience.budget_s:
+                ticket.not_before_ns = self.now() + int(wait * SECOND_NS)
+                return []
+            self.clock.sleep(max(wait, 0.001))
+        self.budget.spend(self.route.place_requests - 1)
+        return None
+
+    def _drop(self, ticket: Ticket) -> list[BrokerEvent]:
+        """An order that never left is over."""
+        ticket.stage, ticket.ended = "over", "dropped"
+        if ticket.quiet:
+            return []
+        reason = "taken back before it was sent" if ticket.cancel_wanted else "too old to be sent; nothing had left"
+        return [OrderRefused(self.now(), ticket.order_id, reason)]
+
+    def _is_fresh(self, ticket: Ticket) -> bool:
+        return self.now() - ticket.born_ns < self.patience.fresh_s * SECOND_NS
+
+    def _of(self, seen: Seen) -> Ticket | None:
+        for ticket in self._tickets.values():
+            if (seen.key and ticket.key == seen.key) or (ticket.venue_id and ticket.venue_id == seen.venue_id):
+                return ticket
+        return None
+
+    def _look_is_due(self) -> bool:
+        out = [ticket for ticket in self._tickets.values() if ticket.stage in ("unknown", "open")]
+        if not out:
+            return False
+        pace = self.patience.look_s
+        if self.capabilities.order_stream and not any(t.stage == "unknown" or t.cancel_wanted for t in out):
+            pace = 0.0 if self.route.stream_was_down() else self.patience.look_behind_stream_s
+        return self.now() - self._looked >= pace * SECOND_NS
+
+    def _adopt(self, known: Known) -> None:
+        """An order of an earlier process: out, until the broker tells."""
+        command = known.command
+        exits = isinstance(command, Protect) or command.reason not in ENTRIES
+        ticket = Ticket(command.order_id, key_of(command), command, command.quantity, exits, stage="unknown")
+        ticket.born_ns = ticket.sent_ns = command.ts
+        ticket.quiet = isinstance(command, Protect)
+        ticket.filled, ticket.paid, ticket.executions = known.filled, known.paid, set(known.executions)
+        ticket.by_sums = not known.executions and known.filled > 0.0
+        ticket.cleared, ticket.unknown_ns = False, self.now()
+        self.track(ticket)
+        if isinstance(command, Protect):
+            self._guards.adopt(command, ticket)

@@ -1,0 +1,73 @@
+"""How a broker over a network is spoken to: what every one of them must be able to do for the desk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from live.brokers.base import Books, Capabilities
+from live.brokers.wire_orders import Seen, Ticket
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long the desk waits, in seconds.
+
+    look_s: between two looks at orders that are out; look_behind_stream_s: where a stream tells too.
+    fresh_s: an entry is sent at most so long after it was decided. budget_s: to wait for room in the budget.
+    settle_s: at once for a cancel that an exit waits for, in steps of settle_step_s; then from poll to poll.
+    cancel_again_s: before a cancel is repeated. busy_s: after a 429 that says nothing. resends: with the same key.
+    quarantine_s: unknown for so long, and a person is called.
+    """
+
+    look_s: float = 2.0
+    look_behind_stream_s: float = 15.0
+    fresh_s: float = 20.0
+    budget_s: float = 10.0
+    settle_s: float = 5.0
+    settle_step_s: float = 0.25
+    cancel_again_s: float = 3.0
+    busy_s: float = 5.0
+    resends: int = 1
+    quarantine_s: float = 60.0
+
+
+class Route(Protocol):
+    """One broker's dialect. Every method may block, and raises a `WireError` that says what is known."""
+
+    capabilities: Capabilities
+    place_requests: int
+    """How many requests one order costs."""
+
+    def open(self) -> None:
+        """Connect and check the account."""
+        ...
+
+    def close(self) -> None:
+        """Disconnect."""
+        ...
+
+    def place(self, ticket: Ticket) -> Seen:
+        """Send the order under `ticket.key`."""
+        ...
+
+    def cancel(self, ticket: Ticket) -> None:
+        """Ask for a cancel of `ticket.venue_id`."""
+        ...
+
+    def look(self, tickets: Sequence[Ticket]) -> dict[str, Seen]:
+        """Those of these orders that the broker has, by key; from whole lists only."""
+        ...
+
+    def pushed(self) -> list[Seen]:
+        """What a stream has told since."""
+        ...
+
+    def stream_was_down(self) -> bool:
+        """True once after the stream was away: what it missed is to be asked for."""
+        ...
+
+    def books(self) -> Books:
+        """Positions, cash and open orders."""
+        ...
