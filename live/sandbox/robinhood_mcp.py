@@ -289,4 +289,6 @@ def _operation(request: Request) -> str:
     if not isinstance(told, dict) or told.get("method") != "tools/call":
         return ""
     name = (told.get("params") or {}).get("name", "")
-    return {"place_equity_order": "place", "cancel_equity_order": "cancel"}.get(name, "look")
+    return {"place_equity_order": "place", "cancel_equity_order": "cancel", "review_equity_order": "review"}.get(
+        name, "look"
+    )

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from live.login import authorize
 from live.sandbox.broker_alpaca import AlpacaBroker
 from live.sandbox.broker_engine import Venue
 from live.sandbox.broker_faults import BrokerFaults
@@ -36,3 +37,16 @@ def agent(venue):
     box = RobinhoodAgent(venue)
     with on_a_thread(box.start, box.stop):
         yield box
+
+
+@pytest.fixture
+def log_in(agent, tmp_path):
+    """`log_in()`: the grant file of a user who consented."""
+
+    def make(consent, path=tmp_path / "rh.grant", **more):
+        shown = []
+        pasted = lambda _: consent(shown[-1].partition("\n")[2])  # noqa: E731
+        authorize(path, command="the login", url=agent.url, paste=True, show=shown.append, ask=pasted, **more)
+        return path
+
+    return make

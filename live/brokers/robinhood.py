@@ -1,0 +1,235 @@
+"""Robinhood's official agentic route: its trading tools over MCP, for the one account an agent may trade.
+
+An order is reviewed, then placed under our key as `ref_id`. The reply of a placement is a receipt, not a resting order:
+what became of it is asked for. The same `ref_id` twice is an error (409), which proves that the first one registered.
+Orders do not always carry their `ref_id` in lists; then one is known by what it is, when only one can be it.
+
+A stop stands at the broker, or a target, not both: one sell order holds the shares. Nothing is sold short.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from data.calendar import DAY_SECONDS, SECOND_NS
+from data.errors import ConfigError, UnavailableError
+from data.sources.base import Clock, WallClock
+from live.brokers.base import Books, Capabilities
+from live.brokers.robinhood_grant import Grant
+from live.brokers.robinhood_rows import STATES, instant, likeness, order_arguments, seen_of, wanted
+from live.brokers.robinhood_session import READ_S, Session, ToolError
+from live.brokers.wire import Duplicate, Lost, NotSent, Refused, TooLate, WireError
+from live.brokers.wire_desk import Desk
+from live.brokers.wire_orders import Seen, Ticket
+from live.brokers.wire_route import Patience
+
+CAPABILITIES = Capabilities(
+    dedupes="refuses",
+    key_window_s=3600.0,  # nobody has published for how long a ref_id is remembered
+    lookup_by_key=False,
+    list_includes_closed=True,
+    visibility_delay_s=5.0,
+    cancel_is_async=True,
+    replace_is_cancel_new=True,
+    order_stream=False,
+    stream_replays=False,
+    busy_is_refusal=False,  # seen once, by one user: too little to call it proof
+    standing_stops=True,
+    pairs=False,
+    fractional=True,
+    shorts=False,
+    requests_a_minute=30,
+)
+URL = "https://agent.robinhood.com/mcp/trading"
+BLOCKING = ("EQUITY_NOT_ENOUGH_BP", "EQUITY_MAX_SELL_SHARES_EXCEEDED", "EQUITY_EXTREMELY_UNMARKETABLE_LIMIT_PRICE")
+SKEW_NS = 10 * SECOND_NS
+BOOKS_DAYS = 100
+"""Open orders are looked for so far back; a `gtc` order is said to live for 90 days."""
+PAGES = 200
+
+
+def broker(grant: Path, command: str, clock: Clock | None = None, patience: Patience | None = None) -> Desk:
+    """The broker of a login that `python -m live login` wrote.
+
+    Args:
+        grant: the login's file. command: what to run to log in, for messages.
+
+    Raises:
+        AuthError: there is no login. ConfigError: others may read it.
+    """
+    return Desk(RobinhoodRoute(Grant(grant, command), clock), clock, patience)
+
+
+class RobinhoodRoute:
+    """Robinhood's dialect of `live.brokers.wire_route.Route`. session: for the price book, too."""
+
+    capabilities = CAPABILITIES
+    place_requests = 2
+
+    def __init__(self, grant: Grant, clock: Clock | None = None, read_s: float = READ_S) -> None:
+        self.session = Session(grant, read_s)
+        self._grant = grant
+        self._clock = WallClock() if clock is None else clock
+        self._claimed: dict[str, str] = {}
+
+    def open(self) -> None:
+        """Connect; refuse another account, and tools that are not those of the login.
+
+        Raises:
+            AuthError, ConfigError, UnavailableError: as `Desk.open` has them.
+        """
+        self.session.open()
+        try:
+            number = agentic_account(self.session)
+            if number != self._grant.account:
+                raise ConfigError(
+                    f"this login was made for the account ending in {self._grant.account[-4:]}, Robinhood now has its "
+                    f"agent trade the one ending in {number[-4:]}; log in again if that is meant"
+                )
+            if self.session.schema_hash() != self._grant.schemas:
+                raise ConfigError(
+                    "Robinhood has changed the tools that orders go through since this login; nothing is sent until "
+                    "someone has compared them and logged in again"
+                )
+        except BaseException:
+            self.session.close()
+            raise
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.session.close()
+
+    def place(self, ticket: Ticket) -> Seen:
+        """Review, then place."""
+        asked = order_arguments(ticket, self._grant.account)
+        checks = self.session_call("review_equity_order", asked).get("order_checks") or {}
+        alert = str(checks.get("alertType", "")) if isinstance(checks, Mapping) else ""
+        if alert and (alert in BLOCKING or not ticket.exits):
+            raise Refused(f"Robinhood's review warns of {alert}")
+        told = self._place({**asked, "ref_id": ticket.key})
+        row = told.get("order")
+        if not isinstance(row, Mapping) or not row.get("id"):
+            raise Lost("a receipt without an order")
+        self._claimed[str(row["id"])] = ticket.key
+        return seen_of(row, ticket.key)
+
+    def cancel(self, ticket: Ticket) -> None:
+        """Ask for a cancel; it happens later, or not."""
+        asked = {"account_number": self._grant.account, "order_id": ticket.venue_id}
+        try:
+            self.session.call("cancel_equity_order", asked)
+        except ToolError as no:
+            raise TooLate(str(no)) from None
+
+    def look(self, tickets: Sequence[Ticket]) -> dict[str, Seen]:
+        """Every order of since the oldest of these, matched by id, by `ref_id`, or by what it is."""
+        oldest = min(ticket.sent_ns or ticket.born_ns for ticket in tickets)
+        rows = self._orders(oldest - 60 * SECOND_NS)
+        found: dict[str, Seen] = {}
+        for ticket in tickets:
+            row = next((row for row in rows if self._is(row, ticket)), None)
+            if row is None and not ticket.venue_id:
+                row = self._bylikeness(ticket, tickets, rows)
+            if row is not None:
+                self._claimed[str(row["id"])] = ticket.key
+                found[ticket.key] = seen_of(row, ticket.key)
+        return found
+
+    def pushed(self) -> list[Seen]:
+        """Nothing is pushed here."""
+        return []
+
+    def stream_was_down(self) -> bool:
+        """There is none."""
+        return False
+
+    def books(self) -> Books:
+        """Positions without the empty rows, cash, open orders by `ref_id` or, without one, by Robinhood's id."""
+        account = {"account_number": self._grant.account}
+        try:
+            rows = self._pages("get_equity_positions", account, "positions")
+            held = {str(row["symbol"]): float(row["quantity"]) for row in rows if row.get("type") != "empty"}
+            cash = float(self.session.call("get_portfolio", account)["cash"])
+            orders = self._orders(self._clock.now() - BOOKS_DAYS * DAY_SECONDS * SECOND_NS)
+        except (WireError, KeyError, TypeError, ValueError) as error:
+            raise UnavailableError(f"Robinhood's books are not to be had ({type(error).__name__}: {error})") from None
+        alive = [row for row in orders if STATES.get(str(row.get("state")), "working") in ("pending", "working")]
+        keys = [str(row.get("ref_id") or self._claimed.get(str(row["id"])) or row["id"]) for row in alive]
+        return Books({symbol: shares for symbol, shares in held.items() if shares}, cash, keys)
+
+    def session_call(self, tool: str, asked: dict[str, Any]) -> dict[str, Any]:
+        """A call that orders nothing: when its answer is lost, nothing was sent."""
+        try:
+            return self.session.call(tool, asked)
+        except Lost as lost:
+            raise NotSent(f"no review: {lost}") from None
+
+    def _place(self, asked: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return self.session.call("place_equity_order", asked)
+        except ToolError as no:
+            if no.status == 409:
+                raise Duplicate("Robinhood has an order of this ref_id") from None
+            raise
+
+    def _orders(self, since_ns: int) -> list[Mapping[str, Any]]:
+        since = dt.datetime.fromtimestamp(since_ns / SECOND_NS, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        asked = {"account_number": self._grant.account, "created_at_gte": since}
+        return self._pages("get_equity_orders", asked, "orders")
+
+    def _pages(self, tool: str, asked: dict[str, Any], name: str) -> list[Mapping[str, Any]]:
+        """All rows of a list; part of one is none."""
+        rows: list[Mapping[str, Any]] = []
+        cursor = ""
+        for _ in range(PAGES):
+            told = self.session.call(tool, {**asked, **({"cursor": cursor} if cursor else {})})
+            if not isinstance(told.get(name), list):
+                raise Lost(f"an answer without {name}")
+            rows += told[name]
+            after = str(told.get("next") or "")
+            if not after:
+                return rows
+            found = parse_qs(urlsplit(after).query).get("cursor") if "://" in after else None
+            cursor = found[0] if found else after
+        raise Lost(f"{name}: more than {PAGES} pages")
+
+    def _is(self, row: Mapping[str, Any], ticket: Ticket) -> bool:
+        return bool(ticket.venue_id and row.get("id") == ticket.venue_id) or row.get("ref_id") == ticket.key
+
+    def _bylikeness(
+        self, ticket: Ticket, tickets: Sequence[Ticket], rows: Sequence[Mapping[str, Any]]
+    ) -> Mapping[str, Any] | None:
+        """The one order that can be this one; None where there is none, or more than one could be meant."""
+        like = [
+            row
+            for row in rows
+            if not row.get("ref_id")
+            and row.get("placed_agent", "agentic") == "agentic"
+            and self._claimed.get(str(row.get("id")), ticket.key) == ticket.key
+            and likeness(row) == wanted(ticket)
+            and instant(row.get("created_at")) >= ticket.sent_ns - SKEW_NS
+        ]
+        rivals = [t for t in tickets if not t.venue_id and wanted(t) == wanted(ticket)]
+        return like[0] if len(like) == 1 and len(rivals) == 1 else None
+
+
+def agentic_account(session: Session) -> str:
+    """The number of the one account that an agent may trade.
+
+    Raises:
+        ConfigError: there is none, more than one, or it is not active. UnavailableError: no answer.
+    """
+    try:
+        rows = session.call("get_accounts", {}).get("accounts") or []
+    except WireError as error:
+        raise UnavailableError(f"Robinhood did not list the accounts ({error}); try again") from None
+    agentic = [row for row in rows if row.get("agentic_allowed") is True]
+    if len(agentic) != 1:
+        raise ConfigError(f"exactly one account must allow agents, Robinhood lists {len(agentic)}; see its app")
+    if agentic[0].get("state") != "active" or agentic[0].get("deactivated"):
+        raise ConfigError("the agentic account is not active; see Robinhood's app")
+    return str(agentic[0]["account_number"])
