@@ -214,7 +214,12 @@ def _strategy(module: ModuleType, path: Path) -> Strategy:
 
 def _signature(function: Callable[..., Any], name: str) -> tuple[list[str], tuple[Parameter, ...]]:
     signature = inspect.signature(function)
-    hints = get_type_hints(function, include_extras=True)
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except NameError as error:
+        raise StrategyError(
+            f"{name}.signals: its annotations cannot be read ({error}); import what they name at the top of the file"
+        ) from None
     inputs = [p.name for p in signature.parameters.values() if p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD)]
     if inputs not in (["bars"], ["bars", "book"]):
         raise StrategyError(

@@ -12,6 +12,7 @@ from data.door import call, new_app
 from data.errors import DataError, StrategyError, UsageError
 from data.sources.random_walk import random_bars
 from research.grid import constraint_of, dimensions, drawn_sets, every_set, tiled
+from research.ledger import Ledger
 from research.sweep import Progress, sweep
 from research.sweep_progress import Reporter
 from research.sweep_result import NAMES, read_sweep
@@ -287,11 +288,15 @@ def test_the_command_prints_a_table_and_writes_the_file(capsys, tmp_path):
         "--symbols",
         "IBM",
     ]
-    assert command(*words, "--out", str(out)) == 0
+    kept = ("--ledger", str(tmp_path / "trials.db"))
+    assert command(*words, *kept, "--out", str(out)) == 0
     said = capsys.readouterr()
     assert "7 sets; best sharpe" in said.out
     assert "7 of 7 sets, best sharpe" in said.err
-    assert command(*words, "--out", str(out), "--resume", "--json") == 0
+    family = Ledger(tmp_path / "trials.db").family("ma_cross")
+    assert (family.trials, family.distinct) == (7, 7)
+    assert family.best * 252.0**0.5 == pytest.approx(read_sweep(out)["sharpe"].max())
+    assert command(*words, *kept, "--out", str(out), "--resume", "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["sets"] == document["asked"] == 7
     assert document["best"]["params"] == {"fast": document["top"][0]["fast"], "slow": document["top"][0]["slow"]}
