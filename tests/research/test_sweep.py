@@ -295,7 +295,7 @@ def test_the_command_prints_a_table_and_writes_the_file(capsys, tmp_path):
     assert "7 of 7 sets, best sharpe" in said.err
     family = Ledger(tmp_path / "trials.db").family("ma_cross")
     assert (family.trials, family.distinct) == (7, 7)
-    assert family.best * 252.0**0.5 == pytest.approx(read_sweep(out)["sharpe"].max())
+    assert family.best * 252.0**0.5 == pytest.approx(read_sweep(out).frame["sharpe"].max())
     assert command(*words, *kept, "--out", str(out), "--resume", "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["sets"] == document["asked"] == 7
