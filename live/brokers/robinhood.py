@@ -83,21 +83,17 @@ class RobinhoodRoute:
             AuthError, ConfigError, UnavailableError: as `Desk.open` has them.
         """
         self.session.open()
-        try:
-            number = agentic_account(self.session)
-            if number != self._grant.account:
-                raise ConfigError(
-                    f"this login was made for the account ending in {self._grant.account[-4:]}, Robinhood now has its "
-                    f"agent trade the one ending in {number[-4:]}; log in again if that is meant"
-                )
-            if self.session.schema_hash() != self._grant.schemas:
-                raise ConfigError(
-                    "Robinhood has changed the tools that orders go through since this login; nothing is sent until "
-                    "someone has compared them and logged in again"
-                )
-        except BaseException:
-            self.session.close()
-            raise
+        number = agentic_account(self.session)
+        if number != self._grant.account:
+            raise ConfigError(
+                f"this login was made for the account ending in {self._grant.account[-4:]}, Robinhood now has its "
+                f"agent trade the one ending in {number[-4:]}; log in again if that is meant"
+            )
+        if self.session.schema_hash() != self._grant.schemas:
+            raise ConfigError(
+                "Robinhood has changed the tools that orders go through since this login; nothing is sent until "
+                "someone has compared them and logged in again"
+            )
 
     def close(self) -> None:
         """Disconnect."""

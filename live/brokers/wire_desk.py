@@ -61,7 +61,11 @@ class Desk:
             UnavailableError: no answer.
         """
         with self._lock:
-            self.route.open()
+            try:
+                self.route.open()
+            except BaseException:
+                self.route.close()
+                raise
             for each in known:
                 self._adopt(each)
 

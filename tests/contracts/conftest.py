@@ -7,12 +7,15 @@ import urllib.request
 
 import pytest
 
+from data.settings import Secret
+from live.brokers.alpaca import AlpacaRoute
 from live.brokers.robinhood import RobinhoodRoute
 from live.brokers.robinhood_grant import Grant
 from live.brokers.wire_budget import Budget
 from live.brokers.wire_desk import Desk
 from live.brokers.wire_route import Patience
 from live.login import authorize
+from live.sandbox.broker_alpaca import AlpacaBroker
 from live.sandbox.broker_engine import Venue
 from live.sandbox.broker_faults import BrokerFaults
 from live.sandbox.broker_http import on_a_thread
@@ -108,9 +111,29 @@ def robinhood(venue, clock, tmp_path, **quirks):
         yield make, box
 
 
+@contextlib.contextmanager
+def alpaca(venue, clock, tmp_path, **quirks):
+    box = AlpacaBroker(venue)
+    with on_a_thread(box.start, box.stop):
+        for name, value in quirks.items():
+            setattr(box.updates, name, value)
+
+        def make():
+            route = AlpacaRoute(
+                box.http_url, Secret("sandbox-key"), Secret("sandbox-secret"), "paper", box.ws_url, read_s=1.0
+            )
+            return Desk(route, clock, PATIENCE)
+
+        yield make, box
+
+
 OPENERS = {
     "robinhood": robinhood,
     "robinhood without ref_id": lambda *args: robinhood(*args, echo=False, sse=True, opaque=False),
+    "alpaca": alpaca,
+    "alpaca, each update twice": lambda *args: alpaca(*args, twice=True),
+    "alpaca, updates out of order": lambda *args: alpaca(*args, reorder=True),
+    "alpaca, no updates at all": lambda *args: alpaca(*args, mute=True),
 }
 
 
