@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +14,6 @@ from data.errors import DataError, UsageError
 if TYPE_CHECKING:
     from data.checks import Finding
     from data.store import Store
-    from data.store_rows import Entry
 
 FILES = (".tape", ".csv", ".txt", ".tsv", ".gz", ".zst", ".bz2", ".xz", ".zip", ".parquet", ".pq")
 
@@ -39,9 +37,11 @@ def verify(
     if name and (Path(name).exists() or Path(name).suffix in FILES):
         found, count, what = _verify_file(Path(name), symbol, interval, label, timezone)
     else:
-        entries = _entries(held, name, interval, adjustment)
-        found = [finding for entry in entries for finding in _verify_entry(held, entry)]
-        count, what = sum(entry.rows for entry in entries), "rows"
+        found, count, what = [], 0, "rows"
+        for dataset in _datasets(held, name, interval, adjustment):
+            findings, rows = _verify_dataset(held, *dataset)
+            found += findings
+            count += rows
     errors = sum(finding.level == "error" for finding in found)
     if as_json:
         told = {"file": name or held.root, what: count, "findings": [finding._asdict() for finding in found]}
@@ -74,42 +74,37 @@ def _verify_file(
     return check_bars(bars, interval), len(bars), "rows"
 
 
-def _entries(held: Store, name: str, interval: str | None, adjustment: str | None) -> list[Entry]:
-    """The datasets asked for."""
-    entries = held.ls()
-    if not entries:
+def _datasets(held: Store, name: str, interval: str | None, adjustment: str | None) -> list[tuple[str, str, str]]:
+    """(symbol, clock, adjustment) of what was asked for."""
+    every = held.names()
+    if not every:
         raise UsageError(f"{held.root} is empty; bring bars in with: python -m data pull, or import")
-    known = {entry.symbol for entry in entries}
+    known = {symbol for symbol, _, _ in every}
     if name and name not in known:
         raise UsageError(f"there is no file {name!r} and no such symbol in the store{did_you_mean(name, known)}")
-    wanted = [
-        entry
-        for entry in entries
-        if (not name or entry.symbol == name)
-        and (interval is None or entry.clock == interval)
-        and (adjustment is None or entry.adjustment == adjustment)
-    ]
+    of_name = [each for each in every if name in ("", each[0])]
+    wanted = [each for each in of_name if interval in (None, each[1]) and adjustment in (None, each[2])]
     if not wanted:
-        have = ", ".join(f"{entry.clock} {entry.adjustment}" for entry in entries if not name or entry.symbol == name)
+        have = ", ".join(sorted({f"{clock} {kind}" for _, clock, kind in of_name}))
         raise UsageError(f"the store has no such bars of {name or 'any symbol'}; it has {have}")
     return wanted
 
 
-def _verify_entry(held: Store, entry: Entry) -> Iterator[Finding]:
-    """What is wrong with one dataset, raw prices judged by the splits that are known."""
+def _verify_dataset(held: Store, symbol: str, clock: str, adjustment: str) -> tuple[list[Finding], int]:
+    """What is wrong with one dataset, raw prices judged by the splits that are known; and how many rows it has."""
     from data.checks import Finding, check_bars
 
-    where = f"{entry.symbol} {entry.clock} {entry.adjustment}"
+    where = f"{symbol} {clock} {adjustment}"
     try:
-        bars = held.stored(entry.symbol, entry.clock, entry.adjustment)
+        entry = held.entry(symbol, clock, adjustment)
+        bars = held.stored(symbol, clock, adjustment)
+        known = (held.actions.of(symbol) or []) if adjustment == "raw" else []
     except DataError as error:
-        yield Finding(entry.symbol, 0, "damaged", "error", f"{where}: {error}")
-        return
-    known = (held.actions.of(entry.symbol) or []) if entry.adjustment == "raw" else []
-    splits = {entry.symbol: {action.date: action.value for action in known if action.kind == "split"}}
-    for finding in check_bars(bars, entry.clock, splits):
-        yield finding._replace(sentence=f"{where}: {finding.sentence}")
+        return [Finding(symbol, 0, "damaged", "error", f"{where}: {error}")], 0
+    splits = {symbol: {action.date: action.value for action in known if action.kind == "split"}}
+    found = [finding._replace(sentence=f"{where}: {finding.sentence}") for finding in check_bars(bars, clock, splits)]
     if entry.revised:
-        first = held.revisions(entry.symbol, entry.clock, entry.adjustment)[0].ts
-        what = f"{entry.revised} rows were changed by their source; see: python -m data show {entry.symbol} --revisions"
-        yield Finding(entry.symbol, first, "revised", "warning", f"{where}: {what} --clock {entry.clock}")
+        first = held.revisions(symbol, clock, adjustment)[0].ts
+        what = f"{entry.revised} rows were changed by their source; see: python -m data show {symbol} --revisions"
+        found.append(Finding(symbol, first, "revised", "warning", f"{where}: {what} --clock {clock}"))
+    return found, entry.rows

@@ -144,23 +144,28 @@ class Store:
 
     def ls(self) -> list[Entry]:
         """Every dataset, by symbol, clock and adjustment."""
-        entries = []
-        for folder in sorted(self.root.glob("bars/*/*/*/")):
-            files = files_of(folder)
-            if not files:
-                continue
-            clock, adjustment, symbol = folder.parts[-3:]
-            told = [about(path) for path in files]
-            if all("new" in each for each in told):
-                rows, total = sum(each["new"] for each in told), count_rows(files)
-            else:  # files of an earlier version do not say how many of their rows were new
-                every = read_rows(files)
-                rows, total = len(np.unique(every.ts)), len(every.ts)
-            sources = tuple(sorted({each["source"] for each in told}))
-            entries.append(
-                Entry(unquote(symbol), clock, adjustment, rows, *_span(files), sources, len(files), total - rows)
-            )
-        return sorted(entries)
+        return [self.entry(*name) for name in self.names()]
+
+    def names(self) -> list[tuple[str, str, str]]:
+        """(symbol, clock, adjustment) of every dataset, sorted; no file is opened."""
+        folders = [folder for folder in self.root.glob("bars/*/*/*/") if files_of(folder)]
+        return sorted((unquote(each.name), each.parts[-3], each.parts[-2]) for each in folders)
+
+    def entry(self, symbol: str, clock: str, adjustment: str) -> Entry:
+        """What is there of one dataset.
+
+        Raises:
+            DataError: a damaged file.
+        """
+        files = files_of(self._folder(symbol, clock, adjustment))
+        told = [about(path) for path in files]
+        if all("new" in each for each in told):
+            rows, total = sum(each["new"] for each in told), count_rows(files)
+        else:  # files of an earlier version do not say how many of their rows were new
+            every = read_rows(files)
+            rows, total = len(np.unique(every.ts)), len(every.ts)
+        sources = tuple(sorted({each["source"] for each in told}))
+        return Entry(symbol, clock, adjustment, rows, *_span(files), sources, len(files), total - rows)
 
     def symbols(self) -> list[str]:
         """Every symbol of which there is anything, sorted."""
@@ -230,7 +235,8 @@ class Store:
             rows = read_rows(files_of(self._folder(span.symbol, read.clock, read.base), low, high))
             rows = choose(rows, read.view, read.moment)
             session, _, _ = session_columns(rows.ts, read.clock)
-            parts.append(rows.cut((session >= low) & (session <= high)))
+            inside = (session >= low) & (session <= high)
+            parts.append(rows if inside.all() else rows.cut(inside))
             known = self.actions.of(span.symbol, read.moment) or []
             actions += [action for action in known if span.first <= action.date < span.until]
         ts = np.concatenate([part.ts for part in parts])

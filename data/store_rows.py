@@ -91,6 +91,8 @@ def choose(rows: Rows, view: View = "final", moment: Moment | None = None) -> Ro
     `seen` is the first value that reached us, `final` the last. As of a moment a row is known from its close on in its
     first value, for history that is pulled later was printed then; a revision is known from when it reached us.
     """
+    if moment is None and (np.diff(rows.ts) > 0).all():
+        return rows  # no row has two versions
     first = np.zeros(len(rows.ts), np.bool_)
     first[np.unique(rows.ts, return_index=True)[1]] = True
     allowed = np.array(first) if view == "seen" else np.ones(len(rows.ts), np.bool_)
@@ -153,12 +155,14 @@ def _difference(symbol: str, ts: Ints, new: Floats, old: Floats, differs: Any) -
 
 def joined(parts: Mapping[str, tuple[Ints, Floats]], clock: str, first: int, last: int) -> Bars:
     """Rows of several symbols side by side, NaN where one has none, from session `first` to `last`."""
-    ts = np.unique(np.concatenate([part[0] for part in parts.values()]))
+    times = [part[0] for part in parts.values()]
+    alike = all(np.array_equal(times[0], other) for other in times[1:])
+    ts = times[0] if alike else np.unique(np.concatenate(times))
     session, since_open, to_close = session_columns(ts, clock)
     kept = (session >= first) & (session <= last)
-    matrix = np.full((len(PRICES), len(ts), len(parts)), np.nan)
+    matrix = np.full((len(PRICES), len(parts), len(ts)), np.nan).transpose(0, 2, 1)  # as Bars keeps it
     for i, (at, columns) in enumerate(parts.values()):
-        matrix[:, np.searchsorted(ts, at), i] = columns
-    opens, highs, lows, closes, volumes = matrix[:, kept]
-    times = (session[kept], since_open[kept], to_close[kept])
-    return Bars(tuple(parts), ts[kept], opens, highs, lows, closes, volumes, *times)
+        matrix[:, slice(None) if alike else np.searchsorted(ts, at), i] = columns
+    opens, highs, lows, closes, volumes = matrix if kept.all() else matrix[:, kept]
+    places = (session[kept], since_open[kept], to_close[kept])
+    return Bars(tuple(parts), ts[kept], opens, highs, lows, closes, volumes, *places)

@@ -1,17 +1,21 @@
 """The data room's door, from outside: what is printed, and how each bad input ends."""
 
+import dataclasses
+import io
 import json
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from data.__main__ import app
+from data.actions import Action
 from data.door import call
 from data.rows import encode
 from data.sources.random_walk import random_bars
-from data.tape import play, read_tape, write_tape
+from data.tape import content_hash, play, read_tape, write_tape
 
 HEAD = "timestamp,open,high,low,close,volume\n"
 GOOD = HEAD + "2024-01-02T14:30:00Z,10,12,9,11,100\n2024-01-02T14:31:00Z,11,13,10,12,200\n"
@@ -173,9 +177,122 @@ def test_play_ends_quietly_when_its_reader_goes_away(tmp_path, checkout):
     assert process.returncode == 141
 
 
-@pytest.mark.parametrize("argv", [(), ("import",), ("play",)])
+@pytest.mark.parametrize("argv", [(), ("import",), ("play",), ("pull",), ("record",), ("verify",)])
 def test_help_loads_nothing_heavy(python, argv):
     code = f"import sys; sys.argv = ['data', {', '.join(map(repr, argv))}{',' if argv else ''} '--help']\n"
     code += "import runpy\ntry: runpy.run_module('data', run_name='__main__')\nexcept SystemExit: pass\n"
     code += "print({'numpy', 'pandas', 'pyarrow', 'numba', 'pydantic'} & {*sys.modules})"
     assert python("-c", code).stdout.splitlines()[-1] == "set()"
+
+
+@pytest.fixture
+def stored(out, tmp_path):
+    """A store with three sessions of minutes of AAA, and its path as options."""
+    from data.store import Store
+
+    store = Store(tmp_path / "store")
+    bars, _ = random_bars(3 * 390, ("AAA",), 3, "1m", start=20240102)
+    store.put(bars, "1m", "test")
+    return store, bars, ("--store", store.root)
+
+
+def test_the_store_is_verified_whole_or_by_symbol(out, stored, tmp_path):
+    store, _, where = stored
+    assert out("verify", *where)[:2] == (0, f"{store.root}: 1170 rows, 0 errors, 0 warnings\n")
+    assert out("verify", "AAA", *where)[0] == 0
+    store.put_actions([Action("AAA", 20240103, "split", 4.0)], "test")
+    code, text, _ = out("verify", "AAA", "--json", *where)
+    told = json.loads(text)
+    assert (code, told["errors"], told["findings"][0]["kind"]) == (3, 1, "double")
+    assert "AAA 1m raw: bars for 'AAA': 1 splits that the prices do not show" in told["findings"][0]["sentence"]
+    next(store.root.rglob("*_20240102_*.parquet")).write_bytes(b"nothing")
+    code, text, _ = out("verify", *where)
+    assert code == 3
+    assert "error: AAA 1m raw: " in text
+    assert "is damaged" in text
+    assert out("verify", "AAB", *where)[0] == 2
+    assert out("verify", "AAA", "--interval", "5m", *where)[0] == 2
+    assert out("verify", "--store", tmp_path / "empty")[0] == 2
+
+
+def test_rows_that_a_source_changed_are_listed(out, stored):
+    store, bars, where = stored
+    close = bars.close.copy()
+    close[7] = (bars.high[7] + bars.low[7]) / 2
+    store.put(dataclasses.replace(bars, close=close), "1m", "test", revision=True, received=1_800_000_000_000_000_000)
+    code, text, _ = out("verify", *where)
+    assert code == 0
+    assert "1 rows were changed by their source; see: python -m data show AAA --revisions --clock 1m" in text
+    text = out("show", "AAA", "--revisions", "--clock", "1m", *where)[1]
+    assert "AAA 1m raw: 1 values were changed by their source" in text
+    assert "received 2027-01-15" in text
+    shown = {
+        view: out("show", "AAA", "--clock", "1m", "--view", view, "--json", *where)[1] for view in ("seen", "final")
+    }
+    assert json.loads(shown["seen"])["bars"] == content_hash(bars) != json.loads(shown["final"])["bars"]
+    assert "1 revised" in out("ls", *where)[1]
+    assert out("show", "NONE", "--revisions", *where)[0] == 2
+
+
+def test_the_list_names_each_dataset_by_its_hash(out, stored):
+    _, bars, where = stored
+    assert json.loads(out("ls", "--hash", "--json", *where)[1])[0]["hash"] == content_hash(bars)
+    assert content_hash(bars)[:12] in out("ls", "--hash", *where)[1]
+
+
+def test_actions_are_kept_listed_and_applied_as_of_a_day(out, tmp_path):
+    from data.store import Store
+
+    store = Store(tmp_path / "store")
+    where = ("--store", store.root)
+    bars, _ = random_bars(2 * 390, ("AAA",), 3, "1m", start=20240102)
+    scale = np.where(bars.session == 20240102, 4.0, 1.0).reshape(-1, 1)
+    prices = {name: getattr(bars, name) * scale for name in ("open", "high", "low", "close")}
+    store.put(dataclasses.replace(bars, **prices), "1m", "test")
+    show = ("show", "AAA", "--clock", "1m", "--adjustment", "split", "--rows", "0", *where)
+    assert "nobody said which splits and dividends there were" in out(*show)[2]
+    path = tmp_path / "actions.csv"
+    path.write_text("symbol,date,kind,value,to\nAAA,2024-01-03,split,4,\nBBB,2024-01-03,rename,,CCC\n")
+    assert out("actions", path, *where)[:2] == (0, "2 new actions, 0 known\n")
+    assert out("actions", path, *where)[1] == "0 new actions, 2 known\n"
+    listed = out("actions", *where)[1]
+    assert "AAA        2024-01-03  split     4" in listed
+    assert "BBB        2024-01-03  rename    to CCC" in listed
+    assert len(json.loads(out("actions", "--json", *where)[1])) == 2
+    first = float(bars.close[0, 0])
+    assert f"{first:>10.2f} to" in out(*show)[1]
+    assert f"{4 * first:>10.2f} to" in out(*show, "--as-of", "2024-01-02")[1]
+    assert out("actions", "--none", "DDD", *where)[0] == 0
+    assert store.actions.of("DDD") == []
+    assert out("actions", tmp_path / "none.csv", *where)[0] == 3
+
+
+def test_a_recording_is_shown_verified_and_replayed(out, python, tmp_path):
+    from data.events import Quote, Trade
+    from data.recorder import Recorder
+    from data.tape_events import decode_frames
+
+    start = 1_704_205_800_000_000_000
+    events = [Trade("AAA", start + i * 10**8, start + i * 10**8, 100.0, 1.0) for i in range(20)]
+    events.append(Quote("AAA", start + 2 * 10**9, start + 2 * 10**9, 2.0, 1.0, 1.0, 1.0))
+    with Recorder(tmp_path / "t", source="test", symbols=["AAA"], simulated=True) as recorder:
+        for event in events:
+            recorder.add(event)
+    assert "test (simulated): 21 events of AAA, 2024-01-02 14:30 UTC to" in out("show", tmp_path / "t")[1]
+    assert json.loads(out("show", tmp_path / "t", "--json")[1])["kinds"] == {"Trade": 20, "Quote": 1}
+    code, text, _ = out("verify", tmp_path / "t")
+    assert code == 0
+    assert "warning: events of 'AAA': 1 of 1 quotes are crossed" in text
+    for speed, least, most in (("0", 0.0, 60.0), ("2", 1.0, 60.0)):
+        began = time.monotonic()
+        done = python("-m", "data", "replay", tmp_path / "t", "--speed", speed, text=False)
+        assert least <= time.monotonic() - began < most  # two seconds of tape, at twice their speed
+        _, *again = decode_frames(io.BytesIO(done.stdout))
+        assert again == events
+    assert python("-m", "data", "replay", tmp_path / "none").returncode == 3
+    assert python("-m", "data", "replay", tmp_path / "t", "--speed", "-1").returncode == 2
+
+
+def test_replay_of_a_row_tape_is_play(python, tape):
+    done = python("-m", "data", "replay", tape, text=False)
+    assert done.stdout == b"".join(encode(message) for message in play(tape))
