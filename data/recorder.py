@@ -67,10 +67,14 @@ class Recorder:
             self._lock = (self.path / ".lock").open("w")
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._begin(header)
+                self._number = self._recover() + 1
             except BlockingIOError:
+                self._lock.close()
                 raise DataError(f"another process records to {self.path}; stop it, or choose another folder") from None
-            self._begin(header)
-            self._number = self._recover() + 1
+            except BaseException:
+                self._lock.close()
+                raise
 
     def __enter__(self) -> Self:
         return self
