@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from data.door import Json, print_json
+from data.door import Json
 from data.errors import UsageError
 
 if TYPE_CHECKING:
     from data.events import MarketEvent
-    from data.recorder import Recorder
     from data.rows import Header, Row
 
 TapeArgument = Annotated[Path, typer.Argument(help="The tape.")]
@@ -36,47 +35,13 @@ def record(
     as_json: Json = False,
 ) -> None:
     """Record a vendor's stream, every event as seen, until Ctrl-C."""
-    import asyncio
-
-    from data.recorder import Recorder
+    from data.recorder_process import Options, become
     from data.sources.base import load_vendor
 
-    vendor = load_vendor(source)
+    load_vendor(source)
     names = [name.strip() for name in symbols.split(",") if name.strip()]
     wanted = [name.strip() for name in channels.split(",") if name.strip()]
-    options = {} if feed is None else {"cluster" if source == "polygon" else "feed": feed}
-
-    async def run() -> Recorder:
-        stream: Any = vendor.stream(names, wanted, **options)  # type: ignore[arg-type]  # checked there
-        async with stream:
-            with Recorder(out, source=vendor.NAME, symbols=names, channels=wanted) as recorder:
-                await _until_stopped(stream, recorder, flush, events, seconds)
-        return recorder
-
-    recorder = asyncio.run(run())
-    if as_json:
-        print_json({"tape": out, "source": vendor.NAME, "events": recorder.count})
-    else:
-        print(f"{out}: {recorder.count} events of {vendor.NAME}")
-
-
-async def _until_stopped(stream: Any, recorder: Recorder, flush_s: float, limit: int, seconds: float) -> None:
-    """Record until the end that was asked for, Ctrl-C or SIGTERM."""
-    import asyncio
-    import contextlib
-    import signal
-
-    from data.recorder import record as recording
-    from data.sources.base import WallClock
-
-    task = asyncio.ensure_future(
-        recording(stream, recorder, WallClock(), flush_s=flush_s, limit=limit, seconds=seconds)
-    )
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    become(Options(source, names, wanted, str(out), feed, seconds, events, flush, as_json))
 
 
 def replay(tape: TapeArgument, speed: SpeedOption = 0.0) -> None:

@@ -267,11 +267,6 @@ def test_a_full_disk_ends_the_pull_and_leaves_nothing_half_written(market_of, se
             ("pull", "--start", "2023-01-03", "--end", "2023-01-04", "--adjustment", "raw", "--source", "polygon"),
             "MASSIVE_",
         ),
-        (
-            ("record", "--out", "t", "--source", "alpaca"),
-            "APCA_API_KEY_ID and APCA_API_SECRET_KEY are not set; make a key at",
-        ),
-        (("record", "--out", "t", "--source", "polygon"), "MASSIVE_API_KEY is not set; make a key at https://"),
     ],
 )
 def test_without_keys_a_command_says_which_are_missing(argv, variable, capsys, monkeypatch, tmp_path):
@@ -288,6 +283,28 @@ def test_without_keys_a_command_says_which_are_missing(argv, variable, capsys, m
     assert variable in err
     assert err.count("\n") == 1
     assert not list(tmp_path.rglob("*.parquet"))
+    assert not (tmp_path / "t").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("alpaca", "APCA_API_KEY_ID and APCA_API_SECRET_KEY are not set; make a key at https://"),
+        ("polygon", "MASSIVE_API_KEY is not set; make a key at https://"),
+    ],
+)
+def test_without_keys_nothing_is_recorded(name, sentence, tmp_path, checkout):
+    keys = ("APCA_", "MASSIVE_", "POLYGON_")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(keys)}
+    environment |= {"PYTHONPATH": str(checkout), "ONETAPE_STORE": str(tmp_path / "store")}
+    if (checkout / ".env").exists():
+        pytest.skip("this checkout has keys")
+    argv = ["record", "--source", name, "--symbols", "AAPL", "--out", tmp_path / "t"]
+    done = subprocess.run(
+        [sys.executable, "-m", "data", *argv], env=environment, cwd=checkout, capture_output=True, text=True
+    )
+    assert done.returncode == 5
+    assert done.stderr.startswith(f"error: {sentence}")
     assert not (tmp_path / "t").exists()
 
 
