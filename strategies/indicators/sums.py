@@ -65,9 +65,13 @@ def slide_moments(s: State, new: float, old: float) -> tuple[State, bool]:
     t = hi + d
     b = t - hi
     f = (hi - (t - b)) + (d - b)
-    g = e + f
-    m = lo + g
-    exact = g - e == f and g - f == e and m - lo == g and m - g == lo
+    if e == 0.0:
+        m = lo + f
+        exact = m - lo == f and m - f == lo
+    else:
+        g = e + f
+        m = lo + g
+        exact = g - e == f and g - f == e and m - lo == g and m - g == lo
 
     u = 134217729.0 * new
     high = u - (u - new)
@@ -82,9 +86,13 @@ def slide_moments(s: State, new: float, old: float) -> tuple[State, bool]:
     u = p + d
     b = u - p
     f = (p - (u - b)) + (d - b)
-    g = e + f
-    v = q + g
-    exact = exact and g - e == f and g - f == e and v - q == g and v - g == q
+    if e == 0.0:
+        v = q + f
+        exact = exact and v - q == f and v - f == q
+    else:
+        g = e + f
+        v = q + g
+        exact = exact and g - e == f and g - f == e and v - q == g and v - g == q
 
     d = r_new - r_old
     b = d - r_new
