@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import re
 import signal
 
 import numpy as np
@@ -321,18 +322,18 @@ def test_drafts_of_a_killed_writer_are_forgotten(store, bars):
     assert not list((store.root / ".drafts").glob("*"))
 
 
-def test_duckdb_and_polars_read_the_files_as_they_lie(store, bars):
-    """The example of docs/data.md."""
+def test_duckdb_and_polars_read_the_files_as_they_lie(store, bars, checkout):
+    """The examples of docs/data.md."""
     duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed; it is not one of our packages")
     store.put(bars, "1m", "test")
     store.put(with_close(bars, 5, 999.0), "1m", "test", revision=True)
-    query = f"""
-        SELECT symbol, count(*), last(close ORDER BY ts) FROM (
-            SELECT * FROM read_parquet('{store.root}/bars/1m/raw/*/*.parquet', union_by_name = true)
-            QUALIFY row_number() OVER (PARTITION BY symbol, ts ORDER BY revision DESC) = 1)
-        GROUP BY symbol ORDER BY symbol"""
-    wanted = [("AAA", 1_000, float(bars.close[-1, 0])), ("BTC/USD", 1_000, float(bars.close[-1, 1]))]
-    assert duckdb.sql(query).fetchall() == wanted
+    text = (checkout / "docs" / "data.md").read_text("utf-8")
+    query = re.findall(r"```sql\n(.*?)```", text, flags=re.DOTALL)[0].replace("data/store", str(store.root))
+    rows = duckdb.sql(query).fetchall()
+    assert len(rows) == 2_000
+    assert rows[5][0] == "AAA"
+    assert rows[5][1].isoformat() == "2010-01-04T14:36:00"
+    assert [row[5] for row in rows[:7]] == [*bars.close[:5, 0], 999.0, bars.close[6, 0]]
     polars = pytest.importorskip("polars", reason="polars is not installed; it is not one of our packages")
     rows = polars.scan_parquet(f"{store.root}/bars/1m/raw/*/*.parquet").sort("ts", "revision")
     final = rows.unique(["symbol", "ts"], keep="last", maintain_order=True).collect()
