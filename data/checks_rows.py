@@ -17,7 +17,9 @@ OVERNIGHT_S = 13.5 * 3_600
 """From 20:00 to the open: what is earlier lies on a day without a session."""
 HOUR_S = 3_600.0
 SHIFTED_SESSIONS = 5
-"""Fewer may be halts."""
+"""Fewer one after the other may be halts."""
+FEW_AN_HOUR = 2
+"""Half the usual rows of an hour: a symbol that trades less often says nothing about clocks."""
 NOTICEABLE = 1.25
 SPLIT_ROOM = 0.5
 """Of the logarithm of a split: how far the jump may be from it before it counts as missing."""
@@ -54,8 +56,10 @@ def shifted_sessions(session: Ints, since_open: Floats, to_close: Floats) -> Boo
     after = count((to_close < 0) & (to_close >= -HOUR_S))
     usual = np.median(np.maximum(early, late)) / 2
     wrong = ((early == 0) & (after > usual) & (late > usual)) | ((late == 0) & (before > usual) & (early > usual))
-    if int(wrong.sum()) >= SHIFTED_SESSIONS:
-        first[starts[wrong]] = True
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], wrong.astype(np.int8), [0]])))
+    for a, b in zip(edges[::2], edges[1::2], strict=True):
+        if b - a >= SHIFTED_SESSIONS and usual >= FEW_AN_HOUR:
+            first[starts[a:b]] = True
     return first
 
 

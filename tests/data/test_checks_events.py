@@ -106,6 +106,17 @@ def test_times_of_one_offset_all_year_are_an_hour_off_in_summer():
     assert only(bars, "shift") == []
 
 
+def test_a_symbol_that_seldom_trades_is_not_an_hour_off():
+    """No trade in the first hour and one after the close, every day: thin, not wrong."""
+    from data.calendar import SECOND_NS, session_columns, sessions
+
+    days = sessions(20240102, 20240301)
+    ts = np.array([at for day in days for at in (day.close_ns - 60 * SECOND_NS, day.close_ns + 60 * SECOND_NS)])
+    column = np.full((len(ts), 1), 10.0) + np.arange(len(ts)).reshape(-1, 1) / 1_000
+    bars = Bars(("A",), ts, column, column, column, column, column, *session_columns(ts, "1m"))
+    assert only(bars, "shift") == []
+
+
 def test_half_days_are_neither_gaps_nor_shifted():
     bars, _ = random_bars(6 * 390, ("A",), 3, start="2024-11-25")
     assert len(np.unique(bars.session)) > 5
