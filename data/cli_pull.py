@@ -15,7 +15,9 @@ from data.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from data.pull import Pulled
+    from data.settings import Settings
     from data.sources.base import Progress
+    from data.store import Store
     from data.store_rows import Added
 
 
@@ -30,6 +32,9 @@ def pull(
         bool, typer.Option("--extended", help="Keep rows before the open and after the close.")
     ] = False,
     feed: Annotated[str | None, typer.Option(help="Of Alpaca: sip (every exchange) or iex (one, free).")] = None,
+    actions: Annotated[
+        bool, typer.Option("--actions", help="Also splits and dividends, from --start to today.")
+    ] = False,
     rate: Annotated[int | None, typer.Option(min=1, help="Requests a minute of your plan.")] = None,
     store: Annotated[Path | None, typer.Option(help="Folder of the store; default: ONETAPE_STORE.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Skip symbols an interrupted pull has stored.")] = False,
@@ -72,7 +77,25 @@ def pull(
     except KeyboardInterrupt:
         sys.stderr.write(f"stopped; {finished} of {len(names)} symbols are stored; go on with the same and --resume\n")
         return INTERRUPTED
+    if actions:
+        wanted = [each for each in names if each not in pulled.refused]
+        _pull_actions(source, wanted, start, Store(settings.store), settings, rate, quiet=as_json)
     return _report(pulled, names, as_json)
+
+
+def _pull_actions(
+    source: str, symbols: list[str], start: str, store: Store, settings: Settings, rate: int | None, *, quiet: bool
+) -> None:
+    from data.pull_actions import actions_of
+    from data.sources.base import WallClock
+
+    if not symbols:
+        return
+    wall = WallClock()
+    found = actions_of(source, symbols, start, settings=settings, wall=wall, requests_a_minute=rate)
+    count = store.put_actions(found, source, received=wall.now(), known=symbols)
+    if not quiet:
+        print(f"{count} new actions, {len(found) - count} known")
 
 
 def _report(pulled: Pulled, names: list[str], as_json: bool) -> int:

@@ -329,6 +329,61 @@ def test_the_command_prints_lines_json_and_the_right_code(market_of, serve, sett
     assert call(app, [each.replace("polygon", "nasdaq") for each in argv]) == 2
 
 
+POLYGON_SPLITS = [{"id": "1", "execution_date": "2023-01-04", "split_from": 1, "split_to": 4, "ticker": "AAPL"}]
+POLYGON_DIVIDENDS = [
+    {"cash_amount": 0.25, "currency": "USD", "ex_dividend_date": "2023-01-05", "ticker": "AAPL"},
+    {"cash_amount": 9.0, "currency": "EUR", "ex_dividend_date": "2023-01-05", "ticker": "AAPL"},
+    {"cash_amount": 9.0, "currency": "USD", "ex_dividend_date": "2999-01-05", "ticker": "AAPL"},
+]
+ALPACA = {
+    "forward_splits": [{"symbol": "AAPL", "new_rate": 4, "old_rate": 1, "ex_date": "2023-01-04"}],
+    "cash_dividends": [
+        {"symbol": "AAPL", "rate": 0.25, "ex_date": "2023-01-05", "foreign": False, "special": False},
+        {"symbol": "AAPL", "rate": 9.0, "ex_date": "2023-01-05", "foreign": True, "special": False},
+    ],
+    "name_changes": [{"old_symbol": "FB", "new_symbol": "META", "process_date": "2022-06-09"}],
+}
+
+
+@pytest.mark.parametrize("name", ["alpaca", "polygon"])
+def test_actions_come_through_the_real_sdk_with_faults_on(name, market_of, settings_of, tmp_path):
+    from data.actions import Action
+    from data.pull_actions import actions_of
+    from live.sandbox.faults import Faults
+    from live.sandbox.http import answer
+    from live.sandbox.server import Sandbox, running
+
+    def of_ticker(rows):
+        def handle(request):
+            assert request.query["ticker"] in SYMBOLS
+            wanted = [row for row in rows if row["ticker"] == request.query["ticker"]]
+            return answer({"status": "OK", "request_id": "1", "results": wanted})
+
+        return handle
+
+    def of_alpaca(request):
+        assert request.query["symbols"] == "AAPL,MSFT"
+        page = request.query.get("page_token")
+        kinds = ("cash_dividends", "name_changes") if page else ("forward_splits",)
+        told = {kind: ALPACA[kind] for kind in kinds}
+        return answer({"corporate_actions": told, "next_page_token": None if page else "2"})
+
+    sandbox = Sandbox(market_of(3)[0], faults=Faults.parse("429@1,500@2,cut@3"))
+    sandbox.routes.add("GET", "/v3/reference/splits", of_ticker(POLYGON_SPLITS))
+    sandbox.routes.add("GET", "/v3/reference/dividends", of_ticker(POLYGON_DIVIDENDS))
+    sandbox.routes.add("GET", "/v1/corporate-actions", of_alpaca)
+    with running(sandbox):
+        settings = settings_of(sandbox)
+        found = actions_of(name, SYMBOLS, "2022-01-03", settings=settings, wall=WallClock(), **FAST)
+    wanted = [Action("AAPL", 20230104, "split", 4.0), Action("AAPL", 20230105, "dividend", 0.25)]
+    if name == "alpaca":
+        wanted.append(Action("FB", 20220609, "rename", 1.0, "META"))
+    assert sorted(found) == sorted(wanted)
+    assert len(sandbox.faults.injected) == 3
+    with pytest.raises(UsageError, match="'sample' has no corporate actions"):
+        actions_of("sample", SYMBOLS, "2022-01-03", settings=settings, wall=WallClock())
+
+
 @pytest.mark.parametrize("name", ["alpaca", "polygon"])
 def test_a_stream_is_recorded_and_replayed(name, serve, tmp_path, checkout):
     from live.sandbox.market_tape import market_of_seed
