@@ -21,6 +21,7 @@ from typing import Any, Self
 import numpy as np
 
 from data.types import Bars, Book
+from research.crossings import crossings
 from strategies.common.compiled import run_whole
 from strategies.common.steps import Indicator, active
 
@@ -111,9 +112,9 @@ class Shared:
     def _compute(self, indicator: Indicator, args: tuple[Any, ...]) -> Any:
         kind = (id(indicator), len(args))
         if kind in self._compiled:
-            return run_whole(indicator, args)
+            return _whole(indicator, args)
         with self._compiling:  # two threads must not compile one step
-            result = run_whole(indicator, args)
+            result = _whole(indicator, args)
             self._compiled.add(kind)
         return result
 
@@ -221,6 +222,11 @@ class _Kept:
         if self.result is None:
             return ()
         return tuple(self.result) if self.indicator.result else (self.result,)
+
+
+def _whole(indicator: Indicator, args: tuple[Any, ...]) -> Any:
+    flags = crossings(indicator, args)
+    return run_whole(indicator, args) if flags is None else flags
 
 
 def _same(one: Any, other: Any) -> bool:
