@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from time import perf_counter_ns
+from typing import Literal
 
 import msgspec
 
@@ -25,8 +26,11 @@ from live.core.events import (
     Gate,
     News,
     Operator,
+    OrderSeen,
     OrderSent,
+    PersonSays,
     Row,
+    Snapshot,
     SymbolFacts,
     Timer,
     decode_event,
@@ -37,7 +41,7 @@ from live.latency import Latency
 
 GROUP = 512
 DIGEST_EVERY = 1_000
-OUTSIDE = (Operator, Timer, Gate, SymbolFacts, AccountFacts)
+OUTSIDE = (Operator, Timer, Gate, SymbolFacts, AccountFacts, Snapshot, PersonSays)
 
 
 class Session:
@@ -91,9 +95,21 @@ class Session:
         if self._next is None and self.core.counts.rows % DIGEST_EVERY == 0:
             self.journal.append_digest(self.core.digest())
 
-    def tell(self, event: Operator | Timer | News) -> None:
+    def tell(self, event: Operator | Timer | News | Snapshot | PersonSays) -> None:
         """Take in what neither the market nor the broker said."""
         self._take(event)
+
+    def reconcile(self, why: Literal["start", "reconnect", "timer", "person"]) -> list[str]:
+        """Compare the broker's books with ours; the differences that nothing explains. New risk is then halted.
+
+        While the journal still holds steps that the feed has to give again, there is nothing to compare yet.
+        """
+        if self._next is not None:
+            return []
+        books = self.broker.books()
+        orders = [OrderSeen(key, "working") for key in books.open_orders]
+        self._take(Snapshot(self.core.last_ts, why, books.positions, books.cash, orders))
+        return self.core.findings.differences
 
     def close(self) -> None:
         """Write the final state's digest and let go of the journal."""

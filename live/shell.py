@@ -53,15 +53,20 @@ async def _run(account: Account, tape: Path, speed: float, path: Path) -> Summar
             plan = account.plan(feed.header)
             session = open_session(plan, Feed.of(feed.header), account, path, group=GROUP if speed == 0 else 1)
             try:
+                _same_books(session.reconcile("start"))
                 with _quiet_memory():
                     await _trade(session, feed, stop, speed)
             except BaseException:
                 session.journal.close()  # what was decided stays; what failed is told
                 raise
             session.close()
-    if differences := session.differences():
-        raise JournalError(f"books do not match: {'; '.join(differences)}")
+    _same_books(session.differences())
     return summary_of(session, path, "".join(stop.names[:1]))
+
+
+def _same_books(differences: list[str]) -> None:
+    if differences:
+        raise JournalError(f"books do not match: {'; '.join(differences)}; compare them with the broker's own page")
 
 
 async def _trade(session: Session, feed: TapeFeed, stop: _Stop, speed: float) -> None:

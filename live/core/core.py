@@ -19,7 +19,7 @@ import msgspec
 from data.calendar import SECOND_NS, parse_clock
 from live.core.columns import columns_of, put
 from live.core.commands import Alert, Command
-from live.core.desk import Counts, Desk
+from live.core.desk import Desk
 from live.core.events import (
     AccountFacts,
     Event,
@@ -34,12 +34,16 @@ from live.core.events import (
     OrderRefused,
     OrderSent,
     OrderUnknown,
+    PersonSays,
     Row,
+    Snapshot,
     SymbolFacts,
     Timer,
 )
-from live.core.orders import Order, State
+from live.core.orders import OPEN, Order, State
 from live.core.plan import Plan
+from live.core.reconcile import Findings, aged, person_says, reconcile
+from live.core.tally import Counts
 from strategies.common.load import Strategy
 from strategies.common.position import (
     CASH,
@@ -58,7 +62,8 @@ from strategies.common.position import (
 from strategies.common.stream import Stream
 
 OPERATOR = "operator"
-UNKNOWN_ALARM_S = 30
+UNKNOWN_ALARM_S = 30.0
+UNKNOWN_PAGE_S = 300.0
 SILENT_ROWS = 3
 
 
@@ -83,6 +88,7 @@ class Core:
         count = len(self.symbols)
         self.desk = desk = Desk(plan, self.knobs)
         self.slots, self.account = self.desk.slots, self.desk.account
+        self.findings = Findings()
         self._to_close = 0.0
         self._silent = False
         self._stream = Stream()
@@ -99,6 +105,8 @@ class Core:
             OrderCancelled: lambda e: desk.ended(e, State.CANCELLED),
             Timer: self._on_timer,
             Operator: self._on_operator,
+            Snapshot: self._on_snapshot,
+            PersonSays: lambda e: person_says(desk, e),
             Gate: self._on_news,
             SymbolFacts: self._on_news,
             AccountFacts: self._on_news,
@@ -152,8 +160,10 @@ class Core:
         sha = hashlib.sha256()
         for numbers in (self.slots, self.account):
             sha.update(struct.pack(f"<{len(numbers)}d", *(v if v == v else nan for v in numbers)))
+        desk = self.desk
+        held = sorted(desk.held.items())
         sha.update(
-            msgspec.msgpack.encode((self.last_ts, self.halted, self._silent, self.counts, self.desk.tally.digest()))
+            msgspec.msgpack.encode((self.last_ts, self.halted, self._silent, self.counts, held, desk.tally.digest()))
         )
         sha.update(msgspec.msgpack.encode(list(self.orders.values())))
         sha.update(self._stream.digest().encode())
@@ -178,7 +188,7 @@ class Core:
             x[SIZE::FIELDS] = [0.0] * count
         if decide(s, self.account, x, self.knobs, count, row.to_close) > 0:
             for j in range(count):
-                if s[j * SLOTS + ORDER] != 0.0 and desk.waiting[j] is None:
+                if s[j * SLOTS + ORDER] != 0.0 and desk.waiting[j] is None and j not in desk.held:
                     desk.submit(j, REASONS[int(s[j * SLOTS + REASON])], commands)
         desk.guards.follow_all(row.ts, commands)
         return commands
@@ -191,12 +201,28 @@ class Core:
             self._silent = True
             seconds = (event.ts - self.last_ts) // SECOND_NS
             commands.append(Alert(event.ts, "warning", "feed.silent", f"no row for {seconds} s in an open session"))
-        for order in self.orders.values():
-            lost = order.state is State.UNKNOWN and not order.alarmed
-            if lost and event.ts - order.since > UNKNOWN_ALARM_S * SECOND_NS:
-                order.alarmed = True
-                text = f"order {order.order_id} ({self.symbols[order.column]}) has been unknown for 30 s"
+        limits, desk = self.desk.tally.limits, self.desk
+
+        def tell(order: Order, page: bool) -> None:
+            name = f"order {order.order_id} ({self.symbols[order.column]})"
+            if page:
+                why = f"no evidence for {(event.ts - order.since) // SECOND_NS} s"
+                commands.extend(desk.quarantined(OrderQuarantined(event.ts, order.order_id, why)))
+            elif order.state is State.UNKNOWN:
+                text = f"{name} has been unknown for {alarm_s:g} s"
                 commands.append(Alert(event.ts, "critical", "order.unknown", text))
+            else:
+                text = f"{name} was asked back {alarm_s:g} s ago and has not ended"
+                commands.append(Alert(event.ts, "critical", "cancel.silent", text))
+
+        alarm_s = UNKNOWN_ALARM_S if limits.unknown_alarm_s is None else limits.unknown_alarm_s
+        page_s = UNKNOWN_PAGE_S if limits.unknown_page_s is None else limits.unknown_page_s
+        alive = [order for order in desk.tally.state.open if order.state in OPEN]
+        aged(alive, event.ts, int(alarm_s * SECOND_NS), int(page_s * SECOND_NS), tell)
+        return commands
+
+    def _on_snapshot(self, event: Snapshot) -> list[Command]:
+        commands, self.findings = reconcile(self.desk, event)
         return commands
 
     def _on_news(self, event: News) -> list[Command]:
@@ -221,7 +247,8 @@ class Core:
         desk.cancel_entries(event.ts, commands)
         for j in range(len(self.symbols)):
             b = j * SLOTS
-            if event.action == "flatten" and desk.waiting[j] is None and self.slots[b + QTY] != 0.0:
+            idle = desk.waiting[j] is None and j not in desk.held
+            if event.action == "flatten" and idle and self.slots[b + QTY] != 0.0:
                 self.slots[b + ORDER] = -self.slots[b + QTY]
                 self.slots[b + REASON] = float(len(REASONS))
                 desk.submit(j, OPERATOR, commands, source="operator")

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from live.core.commands import Alert, Cancel, Command, Side, Submit
 from live.core.events import Fill, OrderQuarantined, OrderRefused, OrderUnknown, Row
 from live.core.gatekeeper import Gatekeeper
@@ -17,7 +15,7 @@ from live.core.guards import Guards
 from live.core.orders import FILLABLE, Order, State, order_id
 from live.core.plan import Plan
 from live.core.risk import Refused, only_leaving, stopping
-from live.core.tally import Tally
+from live.core.tally import Counts, Tally
 from strategies.common.position import (
     ENTRY,
     EQUITY,
@@ -28,6 +26,7 @@ from strategies.common.position import (
     QTY,
     REASON,
     REASONS,
+    REVERSAL,
     SLOTS,
     Knobs,
     apply_fill,
@@ -35,17 +34,6 @@ from strategies.common.position import (
     fresh,
     opens_risk,
 )
-
-
-class Counts(msgspec.Struct):
-    """How often something was heard that was not acted on. denied: orders kept back, by the control's code."""
-
-    rows: int = 0
-    late_rows: int = 0
-    duplicate_fills: int = 0
-    ignored: int = 0
-    contradictions: int = 0
-    denied: dict[str, int] = {}
 
 
 class Desk:
@@ -63,6 +51,7 @@ class Desk:
         self.account = [plan.cash, plan.cash]
         self.orders: dict[str, Order] = {}
         self.waiting: list[Order | None] = [None] * len(self.symbols)
+        self.held: dict[int, tuple[str, str]] = {}
         self.counts = Counts()
         self.halted = ""
         self.last_ts = 0
@@ -89,9 +78,14 @@ class Desk:
     def submit(self, j: int, reason: str, commands: list[Command], source: str = "rule") -> None:
         """Send the waiting order of symbol j, where the controls let it; its protection is taken back first.
 
-        A reversal that is refused still leaves; an exit that is refused is told as critical.
+        A reversal that is refused still leaves; an exit that is refused is told as critical. While its protection may
+        still fill, nothing goes out against it: the order is held until the end of that is known.
         """
         b = j * SLOTS
+        if self.guards.blocks(j):
+            self.guards.take_back(j, self.last_ts, commands)
+            self.held[j] = (reason, source)
+            return
         quantity = self.slots[b + ORDER]
         side: Side = "buy" if quantity > 0.0 else "sell"
         entry = opens_risk(self.slots, b)
@@ -126,6 +120,21 @@ class Desk:
                 limit=request.limit,
             )
         )
+
+    def release(self, j: int, commands: list[Command]) -> None:
+        """Send what was held for symbol j, where nothing can fill against it any more: the rest of the position."""
+        if j not in self.held or self.guards.blocks(j):
+            return
+        b = j * SLOTS
+        reason, source = self.held.pop(j)
+        held = self.slots[b + QTY]
+        wanted = self.slots[b + ORDER]
+        if held == 0.0 or wanted * held > 0.0:
+            clear_order(self.slots, b)
+            return
+        if reason != REASONS[REVERSAL]:
+            self.slots[b + ORDER] = -held
+        self.submit(j, reason, commands, source)
 
     def planned(self, j: int, kind: str, side: Side, quantity: float, reason: str) -> Order:
         """A new order in the table, keyed by the last row; durable once the shell has written its command."""
@@ -253,6 +262,7 @@ class Desk:
             self.tally.on_fill(order, closing, pnl, flat=flat, stopped=stopped)
         self.guards.met(order, 0.0 if done else left)
         commands: list[Command] = []
+        self.release(j, commands)
         self.guards.follow(j, event.ts, commands)
         return commands
 
@@ -276,6 +286,7 @@ class Desk:
             self.waiting[j] = None
             clear_order(self.slots, j * SLOTS)
         self.guards.met(order, 0.0)
+        self.release(j, commands)
         if not (order.kind == "protect" and order.state is State.REFUSED):
             self.guards.follow(j, ts, commands)
         return commands

@@ -26,9 +26,12 @@ __all__ = [
     "OrderExpired",
     "OrderQuarantined",
     "OrderRefused",
+    "OrderSeen",
     "OrderSent",
     "OrderUnknown",
+    "PersonSays",
     "Row",
+    "Snapshot",
     "SymbolFacts",
     "Timer",
     "decode_event",
@@ -106,6 +109,40 @@ class Fill(msgspec.Struct, frozen=True, gc=False, tag="fill"):
     leg: Literal["", "stop", "target"] = ""
 
 
+class OrderSeen(msgspec.Struct, frozen=True, gc=False):
+    """An order in the broker's record. filled: shares, None where the record does not say."""
+
+    order_id: str
+    status: Literal["working", "filled", "cancelled", "expired", "rejected"]
+    filled: float | None = None
+
+
+class Snapshot(msgspec.Struct, frozen=True, gc=False, tag="snapshot"):
+    """The broker's record at one time, to compare the books with.
+
+    positions: signed shares of all that is held. orders: those it shows, ended ones where it shows them. fills: recent
+    executions. absent: keys whose whole history was asked for, longer after the last attempt than the broker needs to
+    show an order, with no request of theirs in flight, and that it does not have.
+    """
+
+    ts: int
+    why: Literal["start", "reconnect", "timer", "person"]
+    positions: dict[str, float]
+    cash: float
+    orders: list[OrderSeen] = []
+    fills: list[Fill] = []
+    absent: list[str] = []
+
+
+class PersonSays(msgspec.Struct, frozen=True, gc=False, tag="person"):
+    """What became of an order that the broker does not tell of, by the word of a person with a name."""
+
+    ts: int
+    order_id: str
+    outcome: Literal["never arrived", "cancelled"]
+    who: str
+
+
 class Timer(msgspec.Struct, frozen=True, gc=False, tag="timer"):
     """Time has passed without a row."""
 
@@ -126,7 +163,7 @@ BrokerEvent = (
 )
 News = Gate | SymbolFacts | AccountFacts
 """What neither the market's rows nor the broker's answers say; see `live.core.facts`."""
-Event = Row | BrokerEvent | Timer | Operator | News
+Event = Row | BrokerEvent | Timer | Operator | News | Snapshot | PersonSays
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Event)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from live.core.commands import Command, Protect, Side
-from live.core.orders import Order
+from live.core.orders import OPEN, Order, State
 from strategies.common.position import ORDER, QTY, SLOTS, STOP, TARGET, nan, stop_level
 
 if TYPE_CHECKING:
@@ -68,6 +68,20 @@ class Guards:
         self._guards[j] = new
         self._desk.tally.went_out(ts, j, side, size, "protect")
         commands.append(new)
+
+    def blocks(self, j: int) -> bool:
+        """True where the protection of symbol j may still fill after it was asked back: nothing may go out against it.
+
+        With a broker whose cancels are final at once that is only one whose answer was lost.
+        """
+        lost = (State.UNKNOWN, State.QUARANTINED)
+        return any(
+            order.column == j
+            and order.kind == "protect"
+            and order.state in OPEN
+            and (self._desk.plan.async_cancels or order.state in lost)
+            for order in self._desk.tally.state.open
+        )
 
     def take_back(self, j: int, ts: int, commands: list[Command]) -> None:
         """Cancel the protection of symbol j."""

@@ -19,6 +19,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     source_hash: SHA-256 of the strategy's file. params, rule, costs: complete, every value said. cash: quote currency
     at the start. symbols: in the order of every row's lists. limits: those that are set.
+    async_cancels: a cancel is a wish; nothing goes out against an order before its end is known.
     """
 
     account: str
@@ -32,6 +33,7 @@ class Plan(msgspec.Struct, frozen=True):
     cash: float
     broker: str
     limits: dict[str, Any] = {}
+    async_cancels: bool = False
 
     @classmethod
     def of(
@@ -47,6 +49,7 @@ class Plan(msgspec.Struct, frozen=True):
         cash: float = 100_000.0,
         broker: str = "paper",
         limits: dict[str, Any] | None = None,
+        async_cancels: bool = False,
     ) -> Plan:
         """The plan of a strategy, what is not given taken from the strategy or the defaults."""
         return cls(
@@ -61,6 +64,7 @@ class Plan(msgspec.Struct, frozen=True):
             cash=float(cash),
             broker=broker,
             limits=dict(limits or {}),
+            async_cancels=async_cancels,
         )
 
     def the_rule(self) -> Rule:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from data.calendar import SECOND_NS
 from data.rows import Row
 from data.types import FEATURES
@@ -13,6 +15,17 @@ from strategies.common.position import nan
 DAY_NS = 86_400 * SECOND_NS
 _BID, _ASK, _AGE = FEATURES.index("bid"), FEATURES.index("ask"), FEATURES.index("age")
 _BID_DEPTH, _ASK_DEPTH = FEATURES.index("bid_depth"), FEATURES.index("ask_depth")
+
+
+class Counts(msgspec.Struct):
+    """How often something was heard that was not acted on. denied: orders kept back, by the control's code."""
+
+    rows: int = 0
+    late_rows: int = 0
+    duplicate_fills: int = 0
+    ignored: int = 0
+    contradictions: int = 0
+    denied: dict[str, int] = {}
 
 
 class Tally:

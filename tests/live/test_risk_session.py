@@ -162,7 +162,7 @@ class Oracle:
 
     def __init__(self, limits):
         self.limits, self.held, self.alive = limits, dict.fromkeys(SYMBOLS, 0.0), {}
-        self.prices, self.equity, self.sent = {}, 0.0, []
+        self.prices, self.equity, self.sent, self.lost = {}, 0.0, [], []
 
     def judge(self, order):
         self.sent.append((order.ts, order.symbol, order.side, self.is_entry(order)))
@@ -218,6 +218,8 @@ def answers(draw, oracle, ts):
     for number, (order_id, (_symbol, _side, left)) in enumerate(list(oracle.alive.items())):
         at = ts + number + 1
         choice = draw(st.sampled_from(["fill", "part", "expire", "unknown", "nothing"]))
+        if order_id in oracle.lost:
+            continue
         if choice == "fill":
             yield Fill(at, order_id, f"{order_id}/{at}", left, 100.0, 0.0)
         elif choice == "part" and left > 1.0:
@@ -225,6 +227,7 @@ def answers(draw, oracle, ts):
         elif choice == "expire":
             yield OrderExpired(at, order_id)
         elif choice == "unknown":
+            oracle.lost.append(order_id)
             yield OrderUnknown(at, order_id, "timed out")
 
 
