@@ -79,16 +79,13 @@ import sys
 def door(room: str, *arguments: str) -> str:
     """`python -m room ...`; what it prints."""
     command = [sys.executable, "-m", room, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=checkout)  # noqa: S603  ourselves
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  ourselves
     print(f"$ python -m {room} {' '.join(arguments)}".replace(f"{folder.name}/", ""))
     if done.returncode:
         raise RuntimeError(done.stderr)
     return done.stdout.replace(f"{folder.name}/", "")
 
 
-import strategies
-
-checkout = Path(strategies.__file__).parents[1]
 print(door("strategies", "certify", str(here / "leaning.py"), "--rows", "2000", "--chunkings", "20"))
 
 # %% [markdown]

@@ -40,7 +40,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import strategies
 from data.tape import write_tape
 from data.types import FEATURES, PRICES, TIMES, Bars, Book
 from strategies.common.position import REASONS
@@ -74,8 +73,7 @@ _ = write_tape(tape, *without(missed), clock="1m", source="simulated, seed 3", s
 def live(*arguments: str) -> dict:
     """`python -m live ...` as a process; its JSON answer."""
     command = [sys.executable, "-m", "live", *arguments, "--json"]
-    checkout = Path(strategies.__file__).parents[1]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=checkout)  # noqa: S603  ourselves
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603  ourselves
     return json.loads(done.stdout)
 
 
