@@ -18,7 +18,7 @@ import typer
 
 from data.errors import AuthError, ConfigError, UnavailableError
 from live.brokers.robinhood import URL, agentic_account
-from live.brokers.robinhood_grant import Grant, ask_tokens, save_grant
+from live.brokers.robinhood_grant import Grant, ask_tokens, save_grant, write_private
 from live.brokers.robinhood_session import Session
 from live.brokers.wire import HttpWire, WireError
 
@@ -41,6 +41,15 @@ def login(
     from live.account import load_account
 
     told = load_account(account)
+    if told.broker == "robinhood_private":
+        from live.brokers.robinhood_private import WARNING
+
+        typer.echo(WARNING, err=True)
+        keep_token(
+            token_path(told.state, told.name), typer.prompt("bearer token of a browser session", hide_input=True)
+        )
+        typer.echo("kept; the first run tells whether Robinhood takes it")
+        return
     if told.broker != "robinhood":
         raise ConfigError(f"account {told.name!r} trades through {told.broker!r}, which needs no login of this kind")
     ending = authorize(grant_path(told.state, told.name), command=login_command(account), paste=paste, port=port)
@@ -50,6 +59,25 @@ def login(
 def grant_path(state: Path, name: str) -> Path:
     """Where the login of an account lies."""
     return state / f"{name}.grant"
+
+
+def token_path(state: Path, name: str) -> Path:
+    """Where the token of an account on the private route lies."""
+    return state / f"{name}.token"
+
+
+def keep_token(path: Path, token: str) -> None:
+    """Write a token that a person brought; this program never sends a password.
+
+    Raises:
+        AuthError: it is none.
+    """
+    import msgspec
+
+    bare = token.strip().removeprefix("Bearer ").strip()
+    if not bare or any(letter.isspace() for letter in bare):
+        raise AuthError("that is no token; copy what follows `Authorization: Bearer` in a logged-in browser")
+    write_private(path, msgspec.json.encode({"access": bare}))
 
 
 def login_command(account: Path) -> str:

@@ -120,14 +120,8 @@ class Grant:
 
     def _read(self) -> _Written:
         try:
-            told = self._path.lstat()
-        except FileNotFoundError:
-            raise AuthError(f"there is no login at {self._path}; run: {self._command}") from None
-        if not stat.S_ISREG(told.st_mode) or told.st_uid != os.getuid() or told.st_mode & 0o077:
-            raise ConfigError(f"{self._path} must be a plain file of yours that no one else may read: chmod 600")
-        try:
-            return msgspec.json.decode(self._path.read_bytes(), type=_Written)
-        except (msgspec.DecodeError, OSError):
+            return msgspec.json.decode(read_private(self._path, self._command), type=_Written)
+        except msgspec.DecodeError:
             raise AuthError(f"{self._path} is no login that this version can read; run: {self._command}") from None
 
 
@@ -173,6 +167,25 @@ def ask_tokens(endpoint: str, form: dict[str, str], command: str) -> dict[str, s
 
 def _over(reason: str, command: str) -> NoReturn:
     raise AuthError(f"Robinhood does not renew this login ({reason}); run: {command}") from None
+
+
+def read_private(path: Path, command: str) -> bytes:
+    """What a private file holds.
+
+    Raises:
+        AuthError: there is none. ConfigError: it is not a plain file that only its owner may read.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise AuthError(f"there is no login at {path}; run: {command}") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read as a plain file ({error.strerror})") from None
+    with os.fdopen(handle, "rb") as file:
+        told = os.fstat(file.fileno())
+        if not stat.S_ISREG(told.st_mode) or told.st_uid != os.getuid() or told.st_mode & 0o077:
+            raise ConfigError(f"{path} must be a plain file of yours that no one else may read: chmod 600")
+        return file.read()
 
 
 def write_private(path: Path, body: bytes) -> None:

@@ -20,6 +20,7 @@ Kind = Literal["market", "limit", "stop", "stop_limit"]
 Status = Literal["new", "working", "partial", "filled", "cancelling", "cancelled", "expired", "rejected"]
 OPEN: tuple[Status, ...] = ("new", "working", "partial", "cancelling")
 ZERO = Decimal(0)
+SLOW_STEPS = 5
 
 
 class Refusal(Exception):  # noqa: N818  # an answer, not a failure
@@ -41,7 +42,10 @@ class Execution(NamedTuple):
 
 @dataclass
 class VenueOrder:
-    """One order as the venue has it. key: what the client named it. pair: another that ends when this one fills."""
+    """One order as the venue has it. key: what the client named it. pair: another that ends when this one fills.
+
+    fate: what `BrokerFaults` has in mind for it; patience: how far that has come.
+    """
 
     id: str
     key: str
@@ -56,6 +60,7 @@ class VenueOrder:
     hours: str = "regular_hours"
     status: Status = "new"
     fate: str = ""
+    patience: int = 0
     updated: int = 0
     pair: str = ""
     parent: str = ""
@@ -195,7 +200,9 @@ class Venue:
         """Let happen what is due."""
         for order in list(self.orders.values()):
             if order.status == "cancelling":
-                if order.fate == "late-fill":
+                if order.fate == "slow-cancel" and order.patience < SLOW_STEPS:
+                    order.patience += 1
+                elif order.fate == "late-fill":
                     self.fill(order.id)
                 else:
                     self._end(order, "cancelled", "canceled")
@@ -237,7 +244,7 @@ class Venue:
         if order.status == "new":
             order.status, order.updated = "working", self.now()
         told = self.price(order.symbol)
-        if order.fate in ("hold", "late-fill") or told is None or _reached(order, told) is None:
+        if order.fate in ("hold", "late-fill", "slow-cancel") or told is None or _reached(order, told) is None:
             return
         if order.fate == "partial":
             if not order.executions:

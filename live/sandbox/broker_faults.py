@@ -23,6 +23,8 @@ done.
 | `order.hold` | it rests, whatever the price |
 | `order.late-reject` | it is accepted, then rejected |
 | `order.late-fill` | it rests, and fills when it is cancelled |
+| `order.slow-cancel` | it rests, and its cancel takes five requests |
+| `order.lag` | its executions are listed later than their sum |
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from data.errors import UsageError
 OPERATIONS = ("any", "place", "cancel", "look", "review", "token")
 BEFORE = ("drop", "429", "429-after", "500", "503", "401")
 AFTER = ("lost", "500-after", "502-after", "504-after", "malformed", "cut", "slow", "hang")
-FATES = ("partial", "hold", "late-reject", "late-fill")
+FATES = ("partial", "hold", "late-reject", "late-fill", "slow-cancel", "lag")
 _PART = re.compile(r"(\w+)\.([\w-]+)(?:@(\d+)(?:-(\d+))?|=([\d.]+))")
 
 

@@ -42,6 +42,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "get_watchlists": _schema(()),
 }
 
+LAG_LISTS = 2
 STATES = {
     "new": "unconfirmed",
     "working": "confirmed",
@@ -73,6 +74,10 @@ def order_row(order: VenueOrder, echo: bool) -> dict[str, Any]:
     if order.status == "cancelled" and order.filled:
         state = "partially_filled_rest_cancelled"
     average = order.average
+    done = order.executions
+    if order.fate == "lag" and done and order.patience < LAG_LISTS:
+        order.patience += 1
+        done = []
     return {
         "id": order.id,
         "instrument_id": str(uuid.uuid5(uuid.NAMESPACE_DNS, order.symbol)),
@@ -102,7 +107,7 @@ def order_row(order: VenueOrder, echo: bool) -> dict[str, Any]:
                 "timestamp": stamp(each.ts),
                 "fees": "0.000000",
             }
-            for each in order.executions
+            for each in done
         ],
     }
 

@@ -11,15 +11,17 @@ from data.settings import Secret
 from live.brokers.alpaca import AlpacaRoute
 from live.brokers.robinhood import RobinhoodRoute
 from live.brokers.robinhood_grant import Grant
+from live.brokers.robinhood_private import broker
 from live.brokers.wire_budget import Budget
 from live.brokers.wire_desk import Desk
 from live.brokers.wire_route import Patience
-from live.login import authorize
+from live.login import authorize, keep_token
 from live.sandbox.broker_alpaca import AlpacaBroker
 from live.sandbox.broker_engine import Venue
 from live.sandbox.broker_faults import BrokerFaults
 from live.sandbox.broker_http import on_a_thread
 from live.sandbox.robinhood_mcp import RobinhoodAgent
+from live.sandbox.robinhood_private import RobinhoodPrivate
 
 PRICES = {"AAPL": (100.0, 100.02), "MSFT": (50.0, 50.02)}
 PATIENCE = Patience(look_s=0.5, look_behind_stream_s=5.0, settle_step_s=0.2, busy_s=1.0, cancel_again_s=1.0)
@@ -127,10 +129,26 @@ def alpaca(venue, clock, tmp_path, **quirks):
         yield make, box
 
 
+@contextlib.contextmanager
+def private(venue, clock, tmp_path):
+    box = RobinhoodPrivate(venue)
+    keep_token(tmp_path / "rh.token", box.token)
+    with on_a_thread(box.start, box.stop):
+
+        def make():
+            return broker(
+                tmp_path / "rh.token", "x", unofficial=True, clock=clock, patience=PATIENCE, base=box.http_url,
+                say=lambda _: None,
+            )  # fmt: skip
+
+        yield make, box
+
+
 OPENERS = {
     "robinhood": robinhood,
     "robinhood without ref_id": lambda *args: robinhood(*args, echo=False, sse=True, opaque=False),
     "alpaca": alpaca,
+    "robinhood private": private,
     "alpaca, each update twice": lambda *args: alpaca(*args, twice=True),
     "alpaca, updates out of order": lambda *args: alpaca(*args, reorder=True),
     "alpaca, no updates at all": lambda *args: alpaca(*args, mute=True),

@@ -1,0 +1,285 @@
+"""Robinhood's private endpoints, through the session of robin_stocks: unofficial, and for an account that says so.
+
+What is left of robin_stocks is its session, headers and addresses. Its functions are not called: they print a failure
+and return None or an empty list, which reads as flat; make a new key inside each order; send a market buy as a limit
+order that is good till cancelled; and keep the login in a pickle that everyone may read. Here each request has a time
+limit and a status, each order our `ref_id`, its own type and time in force, and a list that is not whole is none.
+
+One account per process: the session is one for all.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import urllib.parse
+from collections.abc import Callable, Mapping, Sequence
+from decimal import ROUND_HALF_EVEN, Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import typer
+
+from data.calendar import DAY_SECONDS, SECOND_NS
+from data.errors import AuthError, ConfigError, UnavailableError
+from data.settings import Secret
+from data.sources.base import Clock, WallClock
+from live.brokers.base import Books, Capabilities
+from live.brokers.robinhood_grant import read_private
+from live.brokers.robinhood_private_wire import Fence
+from live.brokers.robinhood_rows import STATES, price_text, seen_of
+from live.brokers.wire import Answer, Duplicate, Lost, NotSent, Refused, TooLate, WireError
+from live.brokers.wire_desk import Desk
+from live.brokers.wire_orders import Seen, Ticket
+from live.brokers.wire_route import Patience
+from live.core.commands import Protect
+
+CAPABILITIES = Capabilities(
+    dedupes="no",  # a repeated ref_id was seen refused for crypto only: nothing is ever sent twice here
+    key_window_s=0.0,
+    lookup_by_key=True,
+    list_includes_closed=True,
+    visibility_delay_s=5.0,
+    cancel_is_async=True,
+    replace_is_cancel_new=True,
+    order_stream=False,
+    stream_replays=False,
+    busy_is_refusal=False,
+    standing_stops=True,
+    pairs=False,
+    fractional=True,
+    shorts=False,
+    requests_a_minute=20,  # about eight orders in a row were throttled
+)
+WARNING = (
+    "This account uses Robinhood's private endpoints through robin_stocks. They are unofficial: Robinhood has written "
+    "to users that it does not allow trading through them, and has restricted accounts; they have broken without "
+    'notice; an order whose answer is lost is never sent again. The official route is broker = "robinhood".'
+)
+FORM_VERSION = "7"
+COLLAR = Decimal("1.05")
+"""A buy at the market is a limit order at most 5 % above the ask; the venue takes no other."""
+BOOKS_DAYS = 100
+PAGES = 500
+_in_use: list[str] = []
+
+
+def broker(
+    token: Path,
+    command: str,
+    *,
+    unofficial: bool,
+    clock: Clock | None = None,
+    patience: Patience | None = None,
+    base: str = "",
+    say: Callable[[str], None] = lambda text: typer.echo(text, err=True),
+) -> Desk:
+    """The broker of a token that `python -m live login` wrote; says what it is.
+
+    Args:
+        token: its file. command: what to run to log in. unofficial: the account file says that it knows.
+        base: another machine than Robinhood's, for a sandbox.
+
+    Raises:
+        ConfigError: the account does not say so, or another one is in use in this process. AuthError: no token.
+    """
+    if not unofficial:
+        raise ConfigError(
+            'broker = "robinhood_private" is unofficial and may cost the account; write unofficial = true if that is '
+            'meant, or broker = "robinhood" for the official route'
+        )
+    say(WARNING)
+    return Desk(PrivateRoute(read_token(token, command), command, clock, base), clock, patience)
+
+
+def read_token(path: Path, command: str) -> Secret:
+    """
+    Raises:
+        AuthError: there is none. ConfigError: others may read it.
+    """
+    try:
+        told = msgspec.json.decode(read_private(path, command))
+        return Secret(str(told["access"]))
+    except (msgspec.DecodeError, KeyError, TypeError):
+        raise AuthError(f"{path} is no token that this version can read; run: {command}") from None
+
+
+class PrivateRoute:
+    """The private dialect of `live.brokers.wire_route.Route`."""
+
+    capabilities = CAPABILITIES
+    place_requests = 2
+
+    def __init__(self, token: Secret, command: str, clock: Clock | None = None, base: str = "") -> None:
+        self._token, self._command, self._base = token, command, base
+        self._clock = WallClock() if clock is None else clock
+        self._fence: Fence | None = None
+        self._account: Mapping[str, Any] = {}
+        self._instruments: dict[str, str] = {}
+
+    def open(self) -> None:
+        """Take the session for this account.
+
+        Raises:
+            AuthError, ConfigError, UnavailableError: as `Desk.open` has them.
+        """
+        from robin_stocks.robinhood import helper
+
+        helper.set_output(io.StringIO())  # whatever it prints is not for our output
+        self._fence = Fence(self._token, self._base)
+        try:
+            rows = self._pages("/accounts/?default_to_all_accounts=true")
+        except WireError as error:
+            raise UnavailableError(f"Robinhood did not answer ({error}); try again") from None
+        if len(rows) != 1:
+            raise ConfigError(f"this token sees {len(rows)} accounts; this route trades a login with one")
+        account = rows[0]
+        number = str(account.get("account_number", ""))
+        if account.get("deactivated") or account.get("locked") or account.get("only_position_closing_trades"):
+            raise ConfigError(f"Robinhood's account ending in {number[-4:]} may not trade; see its app")
+        if _in_use and _in_use[0] != number:
+            raise ConfigError("robin_stocks has one session per process, and another account is using it")
+        _in_use[:] = [number]
+        self._account = account
+
+    def close(self) -> None:
+        """Let go of connections and of the token."""
+        if self._fence is not None:
+            self._fence.close()
+            self._fence = None
+        _in_use.clear()
+
+    def place(self, ticket: Ticket) -> Seen:
+        """Post one form, once."""
+        try:
+            form = self._form(ticket)
+        except Lost as lost:
+            raise NotSent(f"nothing was ordered: {lost}") from None
+        answer = self._ask("POST", "/orders/", form)
+        told = answer.json()
+        if answer.status in (200, 201) and isinstance(told, dict) and told.get("id"):
+            return seen_of(told, ticket.key)
+        if not isinstance(told, dict) or answer.status not in (400, 403, 404):
+            raise Lost(f"HTTP {answer.status}")
+        if "ref_id" in told:
+            raise Duplicate("Robinhood has an order of this ref_id")
+        raise Refused(_reason(told, answer.status))
+
+    def cancel(self, ticket: Ticket) -> None:
+        """Ask for a cancel; it happens later, or not."""
+        answer = self._ask("POST", f"/orders/{ticket.venue_id}/cancel/", {})
+        if answer.status in (400, 404):
+            raise TooLate(_reason(answer.json(), answer.status))
+        if answer.status != 200:
+            raise Lost(f"HTTP {answer.status}")
+
+    def look(self, tickets: Sequence[Ticket]) -> dict[str, Seen]:
+        """Every order of since the oldest of these, by `ref_id`."""
+        oldest = min(ticket.sent_ns or ticket.born_ns for ticket in tickets)
+        rows = {str(row.get("ref_id")): row for row in self._orders(oldest - 60 * SECOND_NS)}
+        return {ticket.key: seen_of(rows[ticket.key], ticket.key) for ticket in tickets if ticket.key in rows}
+
+    def pushed(self) -> list[Seen]:
+        """Nothing is pushed here."""
+        return []
+
+    def stream_was_down(self) -> bool:
+        """There is none."""
+        return False
+
+    def books(self) -> Books:
+        """Positions, cash, and open orders by `ref_id`."""
+        try:
+            held = self._pages("/positions/?nonzero=true")
+            accounts = self._pages("/accounts/?default_to_all_accounts=true")
+            orders = self._orders(self._clock.now() - BOOKS_DAYS * DAY_SECONDS * SECOND_NS)
+            positions = {str(row["symbol"]): float(row["quantity"]) for row in held}
+            cash = float(accounts[0]["portfolio_cash"])
+        except (WireError, AuthError, KeyError, IndexError, TypeError, ValueError) as error:
+            raise UnavailableError(f"Robinhood's books are not to be had ({type(error).__name__}: {error})") from None
+        alive = [row for row in orders if STATES.get(str(row.get("state")), "working") in ("pending", "working")]
+        return Books(positions, cash, [str(row.get("ref_id") or row["id"]) for row in alive])
+
+    def _form(self, ticket: Ticket) -> dict[str, str]:
+        """The order with everything said: type, trigger, time in force, hours, and our key."""
+        command = ticket.command
+        quantity = Decimal(repr(ticket.quantity)).quantize(Decimal("0.000001"), ROUND_HALF_EVEN).normalize()
+        if quantity != quantity.to_integral_value() and isinstance(command, Protect):
+            raise Refused("Robinhood keeps no stop and no target for a fraction of a share")
+        form = {
+            "account": str(self._account["url"]),
+            "instrument": self._instrument(command.symbol),
+            "symbol": command.symbol,
+            "side": command.side,
+            "quantity": f"{quantity:f}",
+            "ref_id": ticket.key,
+            "type": "market",
+            "trigger": "immediate",
+            "time_in_force": "gtc" if isinstance(command, Protect) else "gfd",
+            "market_hours": "regular_hours",
+            "extended_hours": "false",
+            "order_form_version": FORM_VERSION,
+        }
+        if isinstance(command, Protect) and ticket.kind in ("stop", "pair"):
+            form |= {"trigger": "stop", "stop_price": price_text(command.stop)}
+        elif ticket.kind == "limit":
+            form |= {"type": "limit", "price": price_text(ticket.limit)}
+        elif command.side == "buy":
+            form |= {"type": "limit", "price": price_text(float(self._ask_price(command.symbol) * COLLAR))}
+        return form
+
+    def _instrument(self, symbol: str) -> str:
+        if symbol not in self._instruments:
+            query = urllib.parse.urlencode({"symbol": symbol})
+            rows = self._pages(f"/instruments/?{query}")
+            if len(rows) != 1:
+                raise Refused(f"Robinhood lists {len(rows)} instruments named {symbol}")
+            self._instruments[symbol] = str(rows[0]["url"])
+        return self._instruments[symbol]
+
+    def _ask_price(self, symbol: str) -> Decimal:
+        answer = self._ask("GET", f"/quotes/?{urllib.parse.urlencode({'symbols': symbol})}")
+        if answer.status != 200:
+            raise Lost(f"HTTP {answer.status} for a quote")
+        try:
+            price = Decimal(str(answer.json()["results"][0]["ask_price"]))
+        except (TypeError, KeyError, IndexError, ArithmeticError):
+            raise Lost(f"no quote of {symbol}") from None
+        if not price > 0:
+            raise Refused(f"{symbol} is not offered now, so a buy has no price to be held to")
+        return price
+
+    def _orders(self, since_ns: int) -> list[Mapping[str, Any]]:
+        since = dt.datetime.fromtimestamp(since_ns / SECOND_NS, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return self._pages(f"/orders/?{urllib.parse.urlencode({'updated_at[gte]': since})}")
+
+    def _pages(self, path: str) -> list[Mapping[str, Any]]:
+        """All rows of a list; part of one is none."""
+        rows: list[Mapping[str, Any]] = []
+        for _ in range(PAGES):
+            answer = self._ask("GET", path)
+            told = answer.json() if answer.status == 200 else None
+            if not isinstance(told, dict) or not isinstance(told.get("results"), list) or "next" not in told:
+                raise Lost(f"HTTP {answer.status} without a whole list")
+            rows += told["results"]
+            if not told["next"]:
+                return rows
+            parts = urllib.parse.urlsplit(str(told["next"]))
+            path = f"{parts.path}?{parts.query}"
+        raise Lost(f"more than {PAGES} pages")
+
+    def _ask(self, method: str, path: str, form: dict[str, str] | None = None) -> Answer:
+        if self._fence is None:
+            raise NotSent("the session is closed")
+        answer = self._fence.send(method, path, form)
+        if answer.status == 401:
+            raise AuthError(f"Robinhood does not know this token any more; run: {self._command}")
+        if answer.status == 429:
+            raise answer.busy()
+        return answer
+
+
+def _reason(told: Any, status: int) -> str:
+    text = msgspec.json.encode(told).decode() if not isinstance(told, dict) else str(next(iter(told.values()), status))
+    return f"{text[:200]} (HTTP {status})"

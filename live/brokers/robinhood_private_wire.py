@@ -1,0 +1,82 @@
+"""The fence around robin_stocks' session: every request through one adapter with a time limit and a true status."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from data.errors import ConfigError
+from data.settings import Secret
+from live.brokers.wire import Answer, Lost, NotSent
+
+API = "https://api.robinhood.com"
+CONNECT_S, READ_S = 10.0, 16.0
+
+
+class Fence:
+    """robin_stocks' one session, with our token in its header.
+
+    Args:
+        base: another machine on loopback to send everything to; "" for Robinhood's own.
+
+    Raises:
+        ConfigError: the base is not on this machine.
+    """
+
+    def __init__(self, token: Secret, base: str = "", read_s: float = READ_S) -> None:
+        from robin_stocks.robinhood import globals as shared
+
+        if base and urlsplit(base).hostname not in ("127.0.0.1", "localhost", "::1"):
+            raise ConfigError(f"{base!r} is not on this machine; orders go to Robinhood or to a sandbox here")
+        self._session = shared.SESSION
+        self._session.mount("https://", _adapter(base, (CONNECT_S, read_s)))
+        self._session.headers["Authorization"] = f"Bearer {token.get_secret_value()}"
+        self._session.trust_env = False  # no other login from a .netrc
+
+    def close(self) -> None:
+        """Forget the token; a session without it can do nothing."""
+        self._session.headers.pop("Authorization", None)
+        self._session.close()
+
+    def send(self, method: str, path: str, form: dict[str, str] | None = None) -> Answer:
+        """The whole answer to one request.
+
+        Raises:
+            NotSent: no connection. Lost: one that broke, or went silent, after something had left.
+        """
+        import requests
+
+        headers = {"Accept-Encoding": "gzip", "Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+        try:
+            reply = self._session.request(method, API + path, data=form, headers=headers, allow_redirects=False)
+            return Answer(
+                reply.status_code, {name.lower(): value for name, value in reply.headers.items()}, reply.content
+            )
+        except requests.RequestException as error:
+            if _never_left(error):
+                raise NotSent(f"no connection ({type(error).__name__})") from None
+            raise Lost(f"no whole answer ({type(error).__name__})") from None
+
+
+def _never_left(error: Any) -> bool:
+    import requests
+    from urllib3.exceptions import NewConnectionError
+
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(error, requests.ConnectTimeout) or isinstance(reason, NewConnectionError)
+
+
+def _adapter(base: str, limits: tuple[float, float]) -> Any:
+    from requests.adapters import HTTPAdapter
+
+    class Fenced(HTTPAdapter):
+        """A time limit on everything, no retries, and a detour to the sandbox where there is one."""
+
+        def send(self, request: Any, *args: Any, **options: Any) -> Any:
+            options["timeout"] = limits
+            if base:
+                parts = urlsplit(request.url)
+                request.url = f"{base}{parts.path}{'?' + parts.query if parts.query else ''}"
+            return super().send(request, *args, **options)
+
+    return Fenced(max_retries=0)
