@@ -33,15 +33,19 @@ def validate(
     draws: Annotated[int, typer.Option(min=20, help="Of bootstraps and random entries.")] = 200,
     seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 7,
     budget: Annotated[float, typer.Option(min=1.0, help="Seconds; gates that are reached later fail.")] = 600.0,
+    pictures: Annotated[Path | None, typer.Option(help="Draw what it rests on into this folder, as PNG.")] = None,
     as_json: Json = False,
 ) -> int:
     """Ask everything that speaks against a strategy: pass or fail per gate, the figure and the reason (exit 0 or 3)."""
     from backtests.rows import MADE_ON_CLOCK, load_rows
+    from data.errors import UsageError
     from research.ledger import Ledger
     from research.validate import validate as judge
     from strategies.common.costs import Costs
     from strategies.common.load import load_strategy
 
+    if pictures is not None and pictures.exists() and not pictures.is_dir():
+        raise UsageError(f"--pictures {pictures} is a file; name a folder")
     strategy = load_strategy(name)
     params = strategy.bind(parse_assignments(set_ or []))
     clock = clock or (strategy.clock if source in MADE_ON_CLOCK else None)
@@ -64,8 +68,14 @@ def validate(
         time_left=lambda: budget - (time.monotonic() - began),
         progress=(lambda _: None) if as_json else (lambda what: typer.echo(f"  {what} ...", err=True)),
     )
+    drawn = None
+    if pictures is not None:
+        from research.plots import write_pictures
+
+        drawn = write_pictures(verdict, pictures, draws=draws, seed=seed)
     if as_json:
-        print_json(verdict.as_dict())
+        shown = {} if drawn is None else {"pictures": drawn.files, "not_drawn": drawn.left_out}
+        print_json(verdict.as_dict() | shown)
         return 0 if verdict.passed else 3
     width = max(len(gate.name) for gate in verdict.gates)
     typer.echo(f"{strategy.name} on {rows.origin.get('source', source)}, {len(rows.bars):,} rows")
@@ -74,6 +84,10 @@ def validate(
         typer.echo(f"  {mark}  {gate.name:<{width}}  {gate.figure:>9.3f}  {gate.want:<9}  {gate.reason}")
     for key, value in verdict.figures.items():
         typer.echo(f"        {key:<{width + 8}}  {value:,.3f}")
+    if drawn is not None:
+        typer.echo(f"pictures: {', '.join(p.name for p in drawn.files.values()) or 'none'} in {pictures}")
+        for key, reason in drawn.left_out.items():
+            typer.echo(f"  {key} not drawn: {reason}")
     failed = [gate.name for gate in verdict.gates if not gate.passed]
     typer.echo("passed every gate" if verdict.passed else f"failed {len(failed)}: {', '.join(failed)}")
     return 0 if verdict.passed else 3
