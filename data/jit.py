@@ -34,7 +34,7 @@ def jit(function: Callable[..., Any], signature: str = "") -> Callable[..., Any]
 
         sources = register(function)
         text = "from __future__ import annotations\n\n\n" + textwrap.dedent(inspect.getsource(function))
-        whole = f"{numba.__version__}|{sys.version}|{signature}|{text}|{sources}"
+        whole = f"{numba.__version__}|{sys.version}|{function.__module__}|{signature}|{text}|{sources}"
         digest = hashlib.sha256(whole.encode()).hexdigest()[:20]
         path = stored(f"{function.__name__}_{digest}.py", text)
         namespace = dict(function.__globals__)

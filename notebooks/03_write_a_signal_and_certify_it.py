@@ -70,12 +70,10 @@ for axes in (top, bottom):
 # `strategies/`, and its name is its name. Here it lies in a temporary folder.
 
 # %%
-import os
 import tempfile
 from pathlib import Path
 
 folder = tempfile.TemporaryDirectory()
-os.environ["ONETAPE_CACHE"] = folder.name  # what is compiled for this file goes with it
 file = Path(folder.name) / "straight.py"
 _ = file.write_text('''"""Buy a straight rise, leave when the path gets crooked."""
 

@@ -110,7 +110,7 @@ def _compile(indicator: Indicator, slots: int) -> Callable[..., None]:
 
     parts = [f for f in (indicator.step, indicator.slide) if f is not None]
     text = _loop(indicator, slots)
-    sources = "\n".join(register(part) for part in parts)
+    sources = "\n".join(f"{part.__module__} {register(part)}" for part in parts)
     digest = hashlib.sha256(f"{numba.__version__}|{sys.version}|{text}|{sources}".encode()).hexdigest()[:20]
     path = stored(f"{indicator.name}_{digest}.py", text)
     namespace: dict[str, Any] = {"__name__": __name__, "step": indicator.step, "slide": indicator.slide}

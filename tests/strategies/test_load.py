@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ from data.errors import StrategyError, UsageError
 from data.sources.random_walk import random_bars
 from strategies.common.load import load_strategy, strategy_names
 
+CHECKOUT = Path(__file__).resolve().parents[2]
 PLAIN = """
 from typing import Annotated
 from strategies.common.load import Range
@@ -102,3 +106,35 @@ def test_a_wrong_output_is_one_clear_sentence(tmp_path: Path, returned: str, sen
     bars, book = random_bars(20, 2)
     with pytest.raises(StrategyError, match=sentence):
         strategy.call(bars, book, strategy.bind())
+
+
+OWN = """
+from strategies.common.steps import Column, nan, recurrent
+from strategies.types import Bars, Signals
+
+@recurrent(state=(0.0,))
+def ratio(s, x: Column):
+    return (x,), x / s[0] if s[0] > 0.0 else nan
+
+def signals(bars: Bars, *, level: float = 1.0) -> Signals:
+    return Signals(entries=ratio(bars.close) > level, exits=ratio(bars.open) < level)
+"""
+
+
+def test_a_file_with_its_own_indicator_may_be_edited_and_moved_between_processes(
+    tmp_path: Path, python: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    environment = os.environ | {"ONETAPE_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(CHECKOUT)}
+    script = (
+        "import sys\nfrom data.sources.random_walk import random_bars\n"
+        "from strategies.common.load import load_strategy\n"
+        "bars, book = random_bars(60, 2); mine = load_strategy(sys.argv[1])\n"
+        "print(int(mine.call(bars, book, mine.bind()).entries.sum()))"
+    )
+    (tmp_path / "elsewhere").mkdir()
+    answers = set()
+    for path, extra in (("mine.py", ""), ("mine.py", "# a note\n"), ("elsewhere/mine.py", "# a note\n")):
+        done = python("-c", script, str(plain(tmp_path, OWN + extra, path)), env=environment)
+        assert done.returncode == 0, done.stderr
+        answers.add(done.stdout)
+    assert len(answers) == 1
