@@ -1,10 +1,17 @@
-"""What every broker over a network promises: the venue's own record is the judge, never ours."""
+"""What every broker promises: the venue's own record is the judge, never ours.
 
+The paper broker has no wire, so of these it keeps what can be kept without one: the last tests here.
+"""
+
+import importlib
 import uuid
 
+import msgspec
 import pytest
 
-from live.brokers.base import Known
+from live.brokers import broker_names
+from live.brokers.base import Capabilities, Known, unsupported
+from live.brokers.paper import PaperBroker
 from live.core.commands import Cancel, Protect, Submit
 from live.core.events import (
     Fill,
@@ -15,6 +22,7 @@ from live.core.events import (
     OrderSent,
     OrderUnknown,
 )
+from strategies.common.costs import Costs
 
 nan = float("nan")
 LOST = ("lost", "500-after", "502-after", "malformed", "cut")
@@ -314,3 +322,62 @@ def test_forty_orders_through_a_bad_day_are_each_there_once(case):
     )
     assert resolved == {key(n) for n in range(1, 41)}
     assert not ({e.order_id for e in case.of(OrderRefused)} & names)
+
+
+# --- every broker, the paper one included ---------------------------------------------------------------------------
+
+
+def test_every_broker_has_a_whole_capability_sheet():
+    names = broker_names()
+    assert names == ["alpaca", "paper", "robinhood", "robinhood_private"]
+    for name in names:
+        sheet = importlib.import_module(f"live.brokers.{name}").CAPABILITIES
+        assert isinstance(sheet, Capabilities)
+        assert sheet == msgspec.msgpack.decode(msgspec.msgpack.encode(sheet), type=Capabilities)
+        assert sheet.dedupes == "no" or sheet.key_window_s > 0.0
+        assert sheet.lookup_by_key or sheet.list_includes_closed, "else a lost order could never be found"
+
+
+def test_a_rule_that_a_broker_cannot_keep_is_named_before_the_start():
+    sheets = {name: importlib.import_module(f"live.brokers.{name}").CAPABILITIES for name in broker_names()}
+    asked = {
+        name: (bool(unsupported(sheet, touch=True, shorts=False)), bool(unsupported(sheet, touch=False, shorts=True)))
+        for name, sheet in sheets.items()
+    }
+    assert asked == {
+        "alpaca": (False, False),
+        "paper": (False, False),
+        "robinhood": (True, True),
+        "robinhood_private": (True, True),
+    }
+    assert not any(unsupported(sheet, touch=False, shorts=False) for sheet in sheets.values())
+
+
+@pytest.fixture
+def paper():
+    return PaperBroker(("AAPL",), Costs.free(), 100_000.0)
+
+
+def paper_order(number=1, side="buy"):
+    return Submit(key(number), 60, "AAPL", side, 4.0, "entry", "row")
+
+
+def test_paper_takes_the_same_key_as_one_order(paper):
+    first = paper.handle(paper_order())
+    assert paper.handle(paper_order()) == first
+    assert paper.books().open_orders == [key(1)]
+
+
+def test_paper_refuses_what_does_not_fit(paper):
+    paper.handle(paper_order())
+    (no,) = paper.handle(paper_order(2))
+    assert isinstance(no, OrderRefused)
+    (no,) = paper.handle(Protect(key(9), 60, "AAPL", "sell", 4.0, 90.0, nan))
+    assert isinstance(no, OrderRefused)
+
+
+def test_paper_cancels_once(paper):
+    paper.handle(paper_order())
+    assert [type(e) for e in paper.handle(Cancel(key(1), 60, "AAPL"))] == [OrderCancelled]
+    assert paper.handle(Cancel(key(1), 60, "AAPL")) == []
+    assert paper.books().open_orders == []
