@@ -1,4 +1,4 @@
-"""The door of live: python -m live run | replay | show | trades | limits | arm | sandbox."""
+"""The door of live: python -m live run | status | halt | resume | flatten | arm | limits | replay | show | trades."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from data.door import INTERRUPTED, Json, new_app, print_json, run
 from live.cli_arm import arm
+from live.cli_control import flatten, halt, resume, status
 from live.sandbox.cli import sandbox
 
 if TYPE_CHECKING:
@@ -193,7 +194,8 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
 
 
 app.command()(sandbox)
-app.command()(arm)
+for command in (arm, status, halt, resume, flatten):
+    app.command()(command)
 
 if __name__ == "__main__":
     run(app)

@@ -99,6 +99,11 @@ class Session:
         """Take in what neither the market nor the broker said."""
         self._take(event)
 
+    @property
+    def is_current(self) -> bool:
+        """True where the journal holds nothing more that the feed has to give again."""
+        return self._next is None
+
     def reconcile(self, why: Literal["start", "reconnect", "timer", "person"]) -> list[str]:
         """Compare the broker's books with ours; the differences that nothing explains. New risk is then halted.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from data.calendar import SECOND_NS, parse_clock
 from data.errors import ConfigError, JournalError
 from data.rows import Row
 from live.account import Account
+from live.control import Control, Listener
 from live.core.core import SILENT_ROWS
 from live.core.events import Timer
 from live.core.plan import Plan
@@ -27,6 +28,7 @@ from live.session import GROUP, Session
 from live.summary import Summary, summary_of
 
 COLLECT_EVERY = 2_000
+LOOK_EVERY_S = 0.5
 
 
 def run(account: Account, tape: Path, speed: float, journal: Path | None = None) -> Summary:
@@ -54,8 +56,9 @@ async def _run(account: Account, tape: Path, speed: float, path: Path) -> Summar
             session = open_session(plan, Feed.of(feed.header), account, path, group=GROUP if speed == 0 else 1)
             try:
                 _same_books(session.reconcile("start"))
+                listener = Listener(Control(account.state, account.name), session)
                 with _quiet_memory():
-                    await _trade(session, feed, stop, speed)
+                    await _trade(session, feed, stop, speed, listener)
             except BaseException:
                 session.journal.close()  # what was decided stays; what failed is told
                 raise
@@ -69,12 +72,12 @@ def _same_books(differences: list[str]) -> None:
         raise JournalError(f"books do not match: {'; '.join(differences)}; compare them with the broker's own page")
 
 
-async def _trade(session: Session, feed: TapeFeed, stop: _Stop, speed: float) -> None:
+async def _trade(session: Session, feed: TapeFeed, stop: _Stop, speed: float, listener: Listener) -> None:
     plan, core = session.core.plan, session.core
     columns = [feed.header.symbols.index(symbol) for symbol in plan.symbols]
     whole = columns == list(range(len(feed.header.symbols)))
     known, rows_since = core.last_ts, 0
-    async for rows, waited_s in _batches(feed, stop, _patience(plan, speed)):
+    async for rows, waited_s in _batches(feed, stop, _patience(plan, speed), listener.look):
         for row in rows:
             if row.ts > known:
                 session.row(row if whole else picked(row, columns))
@@ -84,6 +87,8 @@ async def _trade(session: Session, feed: TapeFeed, stop: _Stop, speed: float) ->
         if rows_since >= COLLECT_EVERY:
             gc.collect()
             rows_since = 0
+        listener.look()
+    listener.last_word()
 
 
 def picked(row: Row, columns: list[int]) -> Row:
@@ -106,24 +111,34 @@ def picked(row: Row, columns: list[int]) -> Row:
     )
 
 
-async def _batches(feed: TapeFeed, stop: _Stop, patience_s: float | None) -> AsyncIterator[tuple[list[Row], float]]:
-    """Rows as they come; no rows, and the seconds waited, whenever patience runs out. Ends when told to stop."""
+async def _batches(
+    feed: TapeFeed, stop: _Stop, patience_s: float | None, look: Callable[[], None]
+) -> AsyncIterator[tuple[list[Row], float]]:
+    """Rows as they come; no rows, and the seconds waited, whenever patience runs out. Ends when told to stop.
+
+    `look` is called every half second in between: a person's word does not wait for a row.
+    """
+    look()
     loop = asyncio.get_running_loop()
     stopped = asyncio.ensure_future(stop.event.wait())
     coming: asyncio.Future[list[Row] | None] | None = None
-    since = loop.time()
+    since = asked = loop.time()
     try:
         while not stop.names:
             coming = asyncio.ensure_future(feed.rows()) if coming is None else coming
-            await asyncio.wait((coming, stopped), timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((coming, stopped), timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
             if coming.done():
                 rows = coming.result()
                 if rows is None:
                     return
-                coming, since = None, loop.time()
+                coming = None
+                since = asked = loop.time()
                 yield rows, 0.0
             elif not stop.names:
-                yield [], loop.time() - since
+                look()
+                if patience_s is not None and loop.time() - asked >= patience_s:
+                    asked = loop.time()
+                    yield [], asked - since
     finally:
         left = [future for future in (stopped, coming) if future is not None]
         for future in left:

@@ -93,6 +93,11 @@ class Order(msgspec.Struct):
         return state in LEGAL[self.state]
 
     @property
+    def is_over(self) -> bool:
+        """True where no more fills are to be expected."""
+        return self.state not in OPEN
+
+    @property
     def sign(self) -> float:
         """1 for a buy, -1 for a sell."""
         return 1.0 if self.side == "buy" else -1.0

@@ -392,3 +392,25 @@ def test_what_does_not_exist_is_one_sentence(live, tmp_path):
         done = live(*arguments)
         assert done.returncode == code, done.stderr
         assert done.stderr.startswith("error: ")
+
+
+def test_a_running_account_is_halted_from_another_terminal_and_stays_so(live, start, folder, tmp_path):
+    account = tmp_path / "halted.toml"
+    (tmp_path / "noise.py").write_text(NOISE)
+    text = (folder / "noise.toml").read_text().replace('"noise"', '"halted"')
+    account.write_text(text.replace(f"{folder}/state", f"{tmp_path}/state"))
+    journal = tmp_path / "a.journal"
+    process = start("run", account, "--replay", folder / "short.tape", "--speed", 60, "--journal", journal)
+    until_written(process, journal, 5)
+    assert live("halt", account, "--note", "news").stdout == "halt: halted, told its runner\n"
+    line = process.stderr.readline()
+    assert line.startswith("warning: halted: no new positions: halt by ")
+    assert line.rstrip().endswith(": news")
+    assert json.loads(live("status", account, "--json").stdout)["running"]
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 0
+    shown = json.loads(live("status", account, "--json").stdout)
+    assert (shown["running"], shown["halt_stands"]) == (False, True)
+    done = live("run", account, "--replay", folder / "short.tape", "--speed", 0, "--journal", journal, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["halted"].endswith(": news")

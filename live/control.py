@@ -1,0 +1,180 @@
+"""A person's word to a running account, from another terminal: files beside its journal, nothing else.
+
+    NAME.halted        a halt that stands; written at once, so that a start after it obeys, and taken away by `resume`
+    NAME.commands/     one file per word, in order; the runner takes them between rows, however busy it is
+    NAME.status        what the runner last said of itself
+
+No socket and no answer are needed: a halt works while the runner is busy, hung or down.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from data.errors import ConfigError
+from live.core.events import Operator
+
+Action = Literal["halt", "resume", "flatten"]
+STATUS_EVERY_S = 1.0
+
+
+class Word(msgspec.Struct, frozen=True):
+    """What a person said."""
+
+    action: Action
+    who: str
+    note: str = ""
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What the runner says of itself. ts: of the last row. denied: orders kept back, by control."""
+
+    account: str
+    strategy: str
+    pid: int
+    rows: int
+    ts: int
+    equity: float
+    cash: float
+    positions: dict[str, float]
+    open_orders: int
+    unknown: int
+    halted: str
+    gates_closed: dict[str, str]
+    denied: dict[str, int]
+
+
+class Control:
+    """The files of one account.
+
+    Args:
+        state: the account's folder.
+        name: the account's name.
+    """
+
+    def __init__(self, state: Path, name: str) -> None:
+        self.flag = state / f"{name}.halted"
+        self.folder = state / f"{name}.commands"
+        self.status_file = state / f"{name}.status"
+
+    def say(self, word: Word, clock_ns: Callable[[], int] = time.time_ns) -> None:
+        """Leave a word for the runner; a halt or flatten stands from this moment.
+
+        Raises:
+            ConfigError: the folder cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if word.action == "resume":
+                self.flag.unlink(missing_ok=True)
+            else:
+                _write(self.flag, msgspec.json.encode(word))
+            _write(self.folder / f"{clock_ns():020d}-{os.getpid()}.json", msgspec.json.encode(word))
+        except OSError as error:
+            raise ConfigError(f"{self.folder} cannot be written ({error.strerror})") from None
+
+    def standing(self) -> Word | None:
+        """The halt that stands; one that cannot be read stands all the same."""
+        try:
+            return msgspec.json.decode(self.flag.read_bytes(), type=Word)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.MsgspecError):
+            return Word("halt", "", f"{self.flag.name} cannot be read")
+
+    def words(self) -> Iterator[Word]:
+        """What was said since, in order; each is gone once the next is asked for. One that cannot be read halts."""
+        for path in sorted(self.folder.glob("*.json")):
+            try:
+                word = msgspec.json.decode(path.read_bytes(), type=Word)
+            except (OSError, msgspec.MsgspecError):
+                word = Word("halt", "", f"{path.name} cannot be read")
+            yield word
+            path.unlink(missing_ok=True)
+
+    def publish(self, status: Status) -> None:
+        """Say how it stands, for `status` in another terminal."""
+        _write(self.status_file, msgspec.json.encode(status), durable=False)
+
+    def status(self) -> Status:
+        """What the runner last said.
+
+        Raises:
+            ConfigError: nothing was ever said, or it cannot be read.
+        """
+        try:
+            return msgspec.json.decode(self.status_file.read_bytes(), type=Status)
+        except FileNotFoundError:
+            raise ConfigError(f"there is no {self.status_file.name}: the account was never run") from None
+        except (OSError, msgspec.MsgspecError) as error:
+            raise ConfigError(f"{self.status_file.name} cannot be read ({error})") from None
+
+
+class Listener:
+    """The runner's side: takes words to the session, and says how it stands.
+
+    Args:
+        control: the account's files.
+        session: see `live.session.Session`.
+        monotonic: seconds, for the pace of `publish`.
+    """
+
+    def __init__(self, control: Control, session: Any, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._control, self._session, self._monotonic = control, session, monotonic
+        self._said = float("-inf")
+
+    def look(self) -> None:
+        """Take what was said; to be called between rows and at least every half second."""
+        session = self._session
+        if session.is_current:
+            for word in self._control.words():
+                session.tell(Operator(session.core.last_ts, word.action, word.who, word.note))
+            standing = self._control.standing()
+            if standing is not None and not session.core.halted:
+                session.tell(Operator(session.core.last_ts, "halt", standing.who, standing.note))
+        now = self._monotonic()
+        if now - self._said >= STATUS_EVERY_S:
+            self._said = now
+            self._control.publish(self.told())
+
+    def last_word(self) -> None:
+        """Say how it stands at the end."""
+        self._control.publish(self.told())
+
+    def told(self) -> Status:
+        """How the session stands."""
+        core = self._session.core
+        alive = [order for order in core.desk.tally.state.open if not order.is_over]
+        return Status(
+            account=core.plan.account,
+            strategy=core.plan.strategy,
+            pid=os.getpid(),
+            rows=core.counts.rows,
+            ts=core.last_ts,
+            equity=core.equity,
+            cash=core.cash,
+            positions={s: held for s, held in zip(core.symbols, core.positions, strict=True) if held != 0.0},
+            open_orders=len(alive),
+            unknown=sum(order.state in ("unknown", "quarantined") for order in alive),
+            halted=core.halted,
+            gates_closed=dict(core.desk.tally.state.closed),
+            denied=dict(core.counts.denied),
+        )
+
+
+def _write(path: Path, body: bytes, *, durable: bool = True) -> None:
+    """The whole file or none of it."""
+    new = path.with_name(f".{path.name}.new")
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(body)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+    new.replace(path)
