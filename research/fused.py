@@ -21,7 +21,7 @@ from data.types import Bars, Book, Floats
 from research.booking import CLOSED, FILLS, HOLDS, ORDERS
 from research.leap import M_FIELDS, leap
 from research.lend import lend
-from research.pairwise import DEPTH, PIECE, pieces
+from research.pairwise import DEPTH, LANES, PIECE, pieces
 from research.valuation import NUMBERS, trade_numbers, value
 from strategies.common.costs import Costs
 from strategies.common.position import FIELDS, SLOTS, fresh
@@ -67,7 +67,7 @@ _SIGNATURE = (
     f"boolean({', '.join([_FLAG] * 4 + [_SEEN] * 4)}, Array(float64, 3, 'C'), {_ROWS}, "
     f"Array(float64, 1, 'A', readonly=True), {_INTS}, {_GRID}, {_ONES}, {_INTS}, {_INTS}, float64, float64, float64, "
     f"{', '.join([_ONES] * 4)}, {_INTS}, {_PAIR}, {_GRID}, {_INTS}, {_PAIR}, {_GRID}, {_GRID}, {_PAIR}, "
-    f"{', '.join([_ONES] * 6)}, Array(boolean, 1, 'C'), {_INTS}, {_GRID}, int64, {_GRID})"
+    f"{', '.join([_ONES] * 5)}, Array(boolean, 1, 'C'), {_INTS}, {_GRID}, int64, {_GRID})"
 )
 
 
@@ -79,7 +79,7 @@ class Work:
         self.state = (np.zeros(symbols * SLOTS), np.zeros(2), np.zeros(symbols * FIELDS))
         self.counters = (np.zeros(symbols, np.int64), np.zeros((symbols, 4), np.int64), np.zeros((symbols, 3)))
         self.valuing = (
-            np.zeros(symbols), np.zeros(PIECE + 1), np.zeros(PIECE), np.zeros(rows),
+            np.zeros(symbols), np.zeros(PIECE + 1 + LANES), np.zeros(rows),
             np.zeros(rows // 8 + 1, np.bool_), np.zeros(DEPTH, np.int64), np.zeros((4, DEPTH)),
         )  # fmt: skip
         self.tally = np.zeros(3, np.int64)
@@ -127,7 +127,7 @@ class Fused:
         prices = (bars.open.T, bars.high.T, bars.low.T, bars.close.T, bars.volume.T)
         self._market = (
             _lines((*prices, spread, marks.T, periods.astype(np.float64))),
-            np.ascontiguousarray(marks.T),
+            np.pad(marks.T, ((0, 0), (0, LANES))),
             bars.to_close,
             _next_flat(bars.to_close, knobs[8]),
             np.array(table),
@@ -211,7 +211,7 @@ def _run(
     cash: float, periods: float, years: float,
     start: Any, s: Any, a: Any, x: Any, waiting: Any, coming: Any, lot: Any,
     tally: Any, where: Any, after: Any, paid: Any, closed_at: Any, pnl: Any, part: Any,
-    positions: Any, equity: Any, losses: Any, returns: Any, idle: Any, counts: Any, sums: Any,
+    positions: Any, equity: Any, returns: Any, idle: Any, counts: Any, sums: Any,
     width: int, out: Any,
 ) -> bool:  # fmt: skip
     """Run accounts of `width` symbols each, one row of `out` for each; False where a table was too small."""
@@ -222,7 +222,7 @@ def _run(
     edges, joins, s, a, x, waiting = lend(edges), lend(joins), lend(s), lend(a), lend(x), lend(waiting)
     coming, lot, tally, where, after = lend(coming), lend(lot), lend(tally), lend(where), lend(after)
     paid, closed_at, pnl, part, positions = lend(paid), lend(closed_at), lend(pnl), lend(part), lend(positions)
-    equity, losses, returns, idle = lend(equity), lend(losses), lend(returns), lend(idle)
+    equity, returns, idle = lend(equity), lend(returns), lend(idle)
     counts, sums, start, out = lend(counts), lend(sums), lend(start), lend(out)
     for account in range(out.shape[0]):
         i, j = account * width, (account + 1) * width
@@ -243,7 +243,7 @@ def _run(
             return False
         value(
             marks[i:j], edges, joins, cash, periods, tally[FILLS], where, after, positions,
-            equity, losses, returns, idle, sums, out[account],
+            equity, returns, idle, sums, out[account],
         )  # fmt: skip
         still = 0
         for symbol in range(width):

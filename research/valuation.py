@@ -6,12 +6,26 @@ Pieces of rows without a position are not visited: their returns are zero and th
 
 from __future__ import annotations
 
-from math import sqrt
+from math import inf, sqrt
 from typing import Any
 
 import numpy as np
 
-from research.pairwise import join, pairwise_sum, piece_of_same, piece_sum
+from research.lanes import (
+    add8,
+    div8,
+    least8,
+    load8,
+    most8,
+    moves8,
+    mul8,
+    pick8,
+    same8,
+    store8,
+    sub8,
+    total8,
+)
+from research.pairwise import LANES, join, pairwise_sum, piece_of_same
 
 nan = float("nan")
 
@@ -25,25 +39,24 @@ _EQUITY, _RETURNS, _LOSSES, _SQUARES = 0, 1, 2, 3
 def value(
     marks: Any, edges: Any, joins: Any, cash: float, periods: float,
     fills: int, where: Any, after: Any, positions: Any,
-    equity: Any, losses: Any, returns: Any, idle: Any, sums: Any, out: Any,
+    equity: Any, returns: Any, idle: Any, sums: Any, out: Any,
 ) -> None:  # fmt: skip
     """Write the equity's numbers of one account into `out`.
 
     Args:
-        marks: (N, T) closes, the last known one where there is none.
+        marks: (N, T + LANES) closes, the last known one where there is none; the last ones are never looked at.
         edges, joins: `pieces(T)`.
         periods: rows per year.
         where, after: the fills, see `research.leap`.
-        positions: (N,) scratch, zeros; equity, losses: scratch of a piece and one more; returns: (T,) scratch;
+        positions: (N,) scratch, zeros; equity: scratch of a piece, one and LANES more; returns: (T,) scratch;
             idle: scratch, one per piece; sums: (4, DEPTH) scratch.
     """
-    rows = marks.shape[1]
+    rows = edges[joins.shape[0]]
     began = cash
     done = 0
     held = 0
     level = 0
     exposed = 0
-    growth = 1.0
     peak, trough, depth = began, began, 0.0
     equity[0] = began
     last = 0
@@ -68,17 +81,13 @@ def value(
                 until = first + count
                 if done < fills and where[done, 0] < until:
                     until = where[done, 0]
-                _equity_of(marks, positions, held, cash, at, equity[at - first + 1 : until - first + 1])
+                _equity_of(marks, positions, held, cash, at, until - at, equity, at - first + 1)
                 if held > 0:
                     exposed += until - at
                 at = until
             last = count
-            growth, high, low = _change(
-                equity[:count], equity[1 : count + 1], returns[first : first + count], losses[:count], growth
-            )
-            sums[_EQUITY, level] = piece_sum(equity[1 : count + 1])
-            sums[_RETURNS, level] = piece_sum(returns[first : first + count])
-            sums[_LOSSES, level] = piece_sum(losses[:count])
+            piece = returns[first : first + count]
+            sums[_EQUITY, level], sums[_RETURNS, level], sums[_LOSSES, level], high, low = _change(equity, piece)
             if high <= peak:
                 trough = min(trough, low)
             else:
@@ -95,15 +104,15 @@ def value(
     depth = min(depth, trough / peak - 1.0)
     mean = (0.0 + sums[_RETURNS, 0]) / rows
     out[END] = equity[last]
-    out[GROWTH] = growth
     out[DRAWDOWN] = depth
     out[EXPOSED] = exposed / rows
     out[TURNOVER] = (0.0 + sums[_EQUITY, 0]) / rows  # the mean equity, until the value traded is known
     out[SHARPE] = nan
     out[SORTINO] = nan
+    squares, out[GROWTH] = _squares(returns, mean, edges, joins, idle, sums[_SQUARES])
     if rows < 2:
         return
-    deviation = sqrt(_squares(returns, mean, edges, joins, idle, sums[_SQUARES]) / (rows - 1))
+    deviation = sqrt(squares / (rows - 1))
     if deviation > 0.0:
         out[SHARPE] = mean / deviation * sqrt(periods)
     downside = sqrt((0.0 + sums[_LOSSES, 0]) / rows)
@@ -153,62 +162,103 @@ def trade_numbers(
     out[TURNOVER] = 0.5 * traded / mean / years if mean > 0.0 and years > 0.0 else nan
 
 
-def _equity_of(marks: Any, positions: Any, held: int, cash: float, first: int, equity: Any) -> None:
-    """Equity of the rows from `first` on, symbols added in order as `mark` does.
+def _equity_of(
+    marks: Any, positions: Any, held: int, cash: float, first: int, count: int, equity: Any, at: int
+) -> None:  # fmt: skip
+    """Equity of `count` rows from `first` on to `equity` from `at` on, symbols added in order as `mark` does.
 
-    Slices begin at zero here and below: an index that could be negative keeps a loop from taking eight rows at a time.
+    Whole lanes are written, over what the rows behind will have; those are written next.
     """
     n = marks.shape[0]
-    count = equity.shape[0]
+    money = same8(cash)
     if n == 1 and held == 1:
-        quantity = positions[0]
-        closes = marks[0, first : first + count]
-        for i in range(count):
-            equity[i] = cash + quantity * closes[i]
+        shares = same8(positions[0])
+        closes = marks[0]
+        for i in range(0, count, LANES):
+            store8(equity, at + i, add8(money, mul8(shares, load8(closes, first + i))))
         return
-    for i in range(count):
-        equity[i] = cash
+    for i in range(0, count, LANES):
+        store8(equity, at + i, money)
     if held == 0:
         return
     for j in range(n):
-        quantity = positions[j]
-        if quantity != 0.0:
-            closes = marks[j, first : first + count]
-            for i in range(count):
-                equity[i] += quantity * closes[i]
+        if positions[j] != 0.0:
+            shares = same8(positions[j])
+            closes = marks[j]
+            for i in range(0, count, LANES):
+                store8(equity, at + i, add8(load8(equity, at + i), mul8(shares, load8(closes, first + i))))
 
 
-def _change(before: Any, after: Any, returns: Any, losses: Any, growth: float) -> tuple[float, float, float]:
-    """Returns and squared losses of a piece, from its equity; (growth, highest, lowest equity)."""
-    for i in range(after.shape[0]):
+def _change(equity: Any, returns: Any) -> tuple[float, float, float, float, float]:
+    """Returns of a piece from its equity; (sums of equity, returns and squared losses, highest, lowest equity)."""
+    count = returns.shape[0]
+    whole = count - count % LANES
+    zero, one, missing = same8(0.0), same8(1.0), same8(nan)
+    worth, gained, lost = same8(-0.0), same8(-0.0), same8(-0.0)
+    highest, lowest = same8(-inf), same8(inf)
+    for i in range(0, whole, LANES):
+        before = load8(equity, i)
+        now = load8(equity, i + 1)
+        change = pick8(before, zero, sub8(div8(now, before), one), missing)
+        store8(returns, i, change)
+        loss = pick8(zero, change, change, zero)
+        worth = add8(worth, now)
+        gained = add8(gained, change)
+        lost = add8(lost, mul8(loss, loss))
+        highest = pick8(now, highest, now, highest)
+        lowest = pick8(lowest, now, now, lowest)
+    money, gain, losses = total8(worth), total8(gained), total8(lost)
+    high, low = most8(highest), least8(lowest)
+    for i in range(whole, count):
+        value = equity[i + 1]
         # np.divide, unlike /, does not stop for a zero.
-        change = np.divide(after[i], before[i]) - 1.0
-        change = change if before[i] > 0.0 else nan
-        loss = min(0.0, change)
-        returns[i] = change
-        losses[i] = loss * loss
-    high = after[0]
-    low = after[0]
-    for i in range(after.shape[0]):
-        growth *= 1.0 + returns[i]
-        now = after[i]
-        high = max(high, now)
-        low = min(low, now)
-    return growth, high, low
+        now_change = np.divide(value, equity[i]) - 1.0 if equity[i] > 0.0 else nan
+        returns[i] = now_change
+        down = now_change if now_change < 0.0 else 0.0
+        money += value
+        gain += now_change
+        losses += down * down
+        high = value if value > high else high
+        low = value if value < low else low
+    return money, gain, losses, high, low
 
 
-def _squares(returns: Any, mean: float, edges: Any, joins: Any, idle: Any, sums: Any) -> float:
-    """Sum of the squared deviations from the mean; `returns` are overwritten."""
+def _squares(returns: Any, mean: float, edges: Any, joins: Any, idle: Any, sums: Any) -> tuple[float, float]:
+    """(sum of the squared deviations from the mean, product of 1 + the returns in order).
+
+    A product waits for the one before, so it is multiplied beside sums that do not wait; rows without a return are
+    left out, as they would multiply by one.
+    """
     level = 0
+    growth = 1.0
+    middle = same8(mean)
+    off = 0.0 - mean
     for p in range(joins.shape[0]):
+        count = edges[p + 1] - edges[p]
         if idle[p]:
-            off = 0.0 - mean
-            sums[level] = piece_of_same(off * off, edges[p + 1] - edges[p])
+            sums[level] = piece_of_same(off * off, count)
         else:
             piece = returns[edges[p] : edges[p + 1]]
-            for i in range(piece.shape[0]):
-                off = piece[i] - mean
-                piece[i] = off * off
-            sums[level] = piece_sum(piece)
+            whole = count - count % LANES
+            squares = same8(-0.0)
+            for i in range(0, whole, LANES):
+                change = load8(piece, i)
+                away = sub8(change, middle)
+                squares = add8(squares, mul8(away, away))
+                if moves8(change):
+                    growth *= 1.0 + piece[i]
+                    growth *= 1.0 + piece[i + 1]
+                    growth *= 1.0 + piece[i + 2]
+                    growth *= 1.0 + piece[i + 3]
+                    growth *= 1.0 + piece[i + 4]
+                    growth *= 1.0 + piece[i + 5]
+                    growth *= 1.0 + piece[i + 6]
+                    growth *= 1.0 + piece[i + 7]
+            total = total8(squares)
+            for i in range(whole, count):
+                far = piece[i] - mean
+                total += far * far
+                growth *= 1.0 + piece[i]
+            sums[level] = total
         level = join(sums, level + 1, joins[p])
-    return 0.0 + sums[0]
+    return 0.0 + sums[0], growth

@@ -1,0 +1,143 @@
+"""Eight floats at a time, for compiled loops whose sums have a fixed order.
+
+A compiler may not reorder additions, so it adds one value after the other where it is left alone. NumPy's order
+(`research.pairwise`) has eight lanes that are independent of each other: these functions say so. Every operation is the
+plain one, lane by lane, rounded as ever; a processor with narrower registers takes two or four for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from llvmlite import ir
+from numba.core import types
+from numba.core.errors import TypingError
+from numba.extending import intrinsic, models, register_model
+
+_VECTOR = ir.VectorType(ir.DoubleType(), 8)
+_INDEX = ir.IntType(32)
+_SOURCE = sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+
+
+class _Eight(types.Type):  # type: ignore[misc]  # no types are published
+    """Eight floats in one register."""
+
+    def __init__(self) -> None:
+        super().__init__(name="eight")
+
+
+_eight = _Eight()
+
+
+@register_model(_Eight)
+class _Model(models.PrimitiveModel):  # type: ignore[misc]  # no types are published
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, _VECTOR)
+
+
+def _named(typed: Callable[..., Any], name: str) -> Any:
+    """The function for compiled code; its name holds what it does, as compiled code is kept under the names in it."""
+    typed.__name__ = f"{name}_{_SOURCE}"
+    return intrinsic(typed)
+
+
+def _operation(name: str, build: Callable[..., Any], given: tuple[Any, ...], result: Any) -> Any:
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return build(builder, *arguments)
+
+    if len(given) == 1:
+        return _named(lambda _context, a: (result(a), code), name)
+    if len(given) == 2:
+        return _named(lambda _context, a, b: (result(a, b), code), name)
+    return _named(lambda _context, a, b, c, d: (result(a, b, c, d), code), name)
+
+
+def _place(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
+    data = context.make_array(kind)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [index]), _VECTOR.as_pointer())
+
+
+def _load(_context: Any, array: Any, index: Any) -> Any:
+    if not isinstance(array, types.Array) or (array.ndim, array.layout, array.dtype) != (1, "C", types.float64):
+        raise TypingError(f"eight are loaded from one contiguous row of float64, got {array}")
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load(_place(context, builder, signature.args[0], *arguments), align=8)
+
+    return _eight(array, types.int64), code
+
+
+def _store(_context: Any, array: Any, index: Any, values: Any) -> Any:
+    if not isinstance(array, types.Array) or (array.ndim, array.layout, array.dtype) != (1, "C", types.float64):
+        raise TypingError(f"eight are stored to one contiguous row of float64, got {array}")
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        row, at, eight = arguments
+        builder.store(eight, _place(context, builder, signature.args[0], row, at), align=8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, _eight), code
+
+
+def _same(builder: Any, value: Any) -> Any:
+    one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), value, ir.Constant(_INDEX, 0))
+    return builder.shuffle_vector(
+        one, ir.Constant(_VECTOR, ir.Undefined), ir.Constant(ir.VectorType(_INDEX, 8), [0] * 8)
+    )
+
+
+def _lanes(builder: Any, eight: Any) -> list[Any]:
+    return [builder.extract_element(eight, ir.Constant(_INDEX, lane)) for lane in range(8)]
+
+
+def _pick(builder: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    return builder.select(builder.fcmp_ordered(">", a, b), c, d)
+
+
+def _total(builder: Any, eight: Any) -> Any:
+    a, b, c, d, e, f, g, h = _lanes(builder, eight)
+    add = builder.fadd
+    return add(add(add(a, b), add(c, d)), add(add(e, f), add(g, h)))
+
+
+def _most(builder: Any, eight: Any) -> Any:
+    best, *others = _lanes(builder, eight)
+    for one in others:
+        best = builder.select(builder.fcmp_ordered(">", one, best), one, best)
+    return best
+
+
+def _least(builder: Any, eight: Any) -> Any:
+    best, *others = _lanes(builder, eight)
+    for one in others:
+        best = builder.select(builder.fcmp_ordered("<", one, best), one, best)
+    return best
+
+
+def _moves(builder: Any, eight: Any) -> Any:
+    differs = builder.fcmp_unordered("!=", eight, ir.Constant(_VECTOR, [0.0] * 8))
+    return builder.icmp_unsigned("!=", builder.bitcast(differs, ir.IntType(8)), ir.Constant(ir.IntType(8), 0))
+
+
+_PAIR = (_eight, _eight)
+load8: Any = _named(_load, "load8")
+"""load8(row, i): the values at i to i + 7."""
+store8: Any = _named(_store, "store8")
+"""store8(row, i, eight)."""
+same8: Any = _operation("same8", _same, (types.float64,), lambda _: _eight(types.float64))
+"""same8(value): eight times the value."""
+add8: Any = _operation("add8", lambda builder, a, b: builder.fadd(a, b), _PAIR, _eight)
+sub8: Any = _operation("sub8", lambda builder, a, b: builder.fsub(a, b), _PAIR, _eight)
+mul8: Any = _operation("mul8", lambda builder, a, b: builder.fmul(a, b), _PAIR, _eight)
+div8: Any = _operation("div8", lambda builder, a, b: builder.fdiv(a, b), _PAIR, _eight)
+pick8: Any = _operation("pick8", _pick, _PAIR * 2, _eight)
+"""pick8(a, b, c, d): c where a > b, else d; so pick8(a, b, a, b) is the greater of two, and b beside a NaN."""
+total8: Any = _operation("total8", _total, (_eight,), types.float64)
+"""total8(eight): their sum as NumPy joins its lanes."""
+most8: Any = _operation("most8", _most, (_eight,), types.float64)
+least8: Any = _operation("least8", _least, (_eight,), types.float64)
+moves8: Any = _operation("moves8", _moves, (_eight,), types.boolean)
+"""moves8(eight): one of them is not zero."""
