@@ -121,21 +121,26 @@ class Desk:
         """One attempt at an order."""
         if (refused := self._not_now(ticket)) is not None:
             return refused
-        ticket.sent_ns, ticket.cleared = self.now(), False
+        doubt = ticket.unknown_ns > 0  # an earlier try may have registered: only finding the order ends that
+        ticket.sent_ns, ticket.cleared, ticket.told_unknown = self.now(), False, False
         try:
             seen = self.route.place(ticket)
         except (Refused, AuthError) as no:  # a request without a good token is not looked at
             self.trouble = str(no) if isinstance(no, AuthError) else self.trouble
+            if doubt:
+                return self._lost(ticket, f"the second try was refused ({no}), which says nothing of the first")
             ticket.stage, ticket.ended = "over", "refused"
             return [OrderRefused(self.now(), ticket.order_id, str(no), late=ticket.accepted)]
         except Busy as busy:
             self.budget.hold(wait := busy.after_s or self.patience.busy_s)
             ticket.not_before_ns = self.now() + int(wait * SECOND_NS)
-            if self.capabilities.busy_is_refusal:
+            if self.capabilities.busy_is_refusal and not doubt:
                 ticket.stage = "due"
                 return []
             return self._lost(ticket, str(busy))
-        except NotSent:
+        except NotSent as unsent:
+            if doubt:
+                return self._lost(ticket, str(unsent))
             ticket.stage = "due"
             ticket.not_before_ns = self.now() + int(min(2 ** (ticket.attempts - 1), 30) * SECOND_NS)
             return []

@@ -105,7 +105,7 @@ class Ticket:
     def limit(self) -> float:
         """The worst price that it takes; 0 for any."""
         if isinstance(self.command, Submit):
-            return float(getattr(self.command, "limit", 0.0))
+            return self.command.limit
         return self.command.target if self.command.stop != self.command.stop else 0.0
 
     @property
