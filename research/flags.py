@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-BLOCK = 32
+from research.lanes import first64
+
+BLOCK = 64
 
 
 def coming_unless(coming: Any, kind: int, wanted: Any, unless: Any, j: int, first: int) -> int:
@@ -30,15 +32,14 @@ def coming_any(coming: Any, kind: int, wanted: Any, j: int, first: int) -> int:
 
 def _flagged(flags: Any, j: int, first: int) -> int:
     """The first row from `first` on with a flag; the number of rows where there is none."""
-    rows = flags.shape[1]
+    row = flags[j]
+    rows = row.shape[0]
     t = first
     while t + BLOCK <= rows:
-        found = 0
-        for i in range(BLOCK):
-            found |= flags[j, t + i]
-        if found != 0:
-            break
+        found = first64(row, t)
+        if found < BLOCK:
+            return t + found
         t += BLOCK
-    while t < rows and flags[j, t] == 0:
+    while t < rows and row[t] == 0:
         t += 1
     return t

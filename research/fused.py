@@ -235,11 +235,19 @@ def _run(
         coming[:] = -1
         lot[:] = 0.0
         positions[:] = 0.0
-        if not leap(
-            enter[i:j], leave[i:j], short[i:j], cover[i:j], size[i:j], stop[i:j], target[i:j], trail[i:j],
-            m[i:j], to_close, next_flat, table, k,
-            s, a, x, waiting, coming, lot, tally, where, after, paid, closed_at, pnl,
-        ):  # fmt: skip
+        if width == 1:
+            done = leap(
+                1, enter[i:j], leave[i:j], short[i:j], cover[i:j], size[i:j], stop[i:j], target[i:j], trail[i:j],
+                m[i:j], to_close, next_flat, table, k,
+                s, a, x, waiting, coming, lot, tally, where, after, paid, closed_at, pnl,
+            )  # fmt: skip
+        else:
+            done = leap(
+                width, enter[i:j], leave[i:j], short[i:j], cover[i:j], size[i:j], stop[i:j], target[i:j], trail[i:j],
+                m[i:j], to_close, next_flat, table, k,
+                s, a, x, waiting, coming, lot, tally, where, after, paid, closed_at, pnl,
+            )  # fmt: skip
+        if not done:
             return False
         value(
             marks[i:j], edges, joins, cash, periods, tally[FILLS], where, after, positions,

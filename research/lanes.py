@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic, models, register_model
 
@@ -122,6 +122,38 @@ def _moves(builder: Any, eight: Any) -> Any:
     return builder.icmp_unsigned("!=", builder.bitcast(differs, ir.IntType(8)), ir.Constant(ir.IntType(8), 0))
 
 
+def _first(_context: Any, flags: Any, index: Any) -> Any:
+    if not isinstance(flags, types.Array) or (flags.ndim, flags.layout, flags.dtype) != (1, "C", types.uint8):
+        raise TypingError(f"flags are looked for in one contiguous row of uint8, got {flags}")
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        many = ir.VectorType(ir.IntType(8), 64)
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.bitcast(builder.gep(data, [arguments[1]]), many.as_pointer())
+        standing = builder.icmp_unsigned("!=", builder.load(place, align=1), ir.Constant(many, [0] * 64))
+        bits = builder.bitcast(standing, ir.IntType(64))
+        return builder.cttz(bits, ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(flags, types.int64), code
+
+
+def _ahead(_context: Any, market: Any, symbol: Any, row: Any) -> Any:
+    if not isinstance(market, types.Array) or (market.ndim, market.layout) != (3, "C"):
+        raise TypingError(f"rows are fetched from a contiguous market, got {market}")
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        _, rows, fields = cgutils.unpack_tuple(builder, array.shape, 3)
+        line = builder.mul(builder.add(builder.mul(arguments[1], rows), arguments[2]), fields)
+        place = builder.bitcast(builder.gep(array.data, [line]), ir.IntType(8).as_pointer())
+        hints = [ir.Constant(_INDEX, hint) for hint in (0, 3, 1)]  # to read, to keep, data
+        kind = ir.FunctionType(ir.VoidType(), [place.type, *(hint.type for hint in hints)])
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0"), [place, *hints])
+        return context.get_dummy_value()
+
+    return types.void(market, types.int64, types.int64), code
+
+
 _PAIR = (_eight, _eight)
 load8: Any = _named(_load, "load8")
 """load8(row, i): the values at i to i + 7."""
@@ -141,3 +173,7 @@ most8: Any = _operation("most8", _most, (_eight,), types.float64)
 least8: Any = _operation("least8", _least, (_eight,), types.float64)
 moves8: Any = _operation("moves8", _moves, (_eight,), types.boolean)
 """moves8(eight): one of them is not zero."""
+first64: Any = _named(_first, "first64")
+"""first64(flags, i): how far behind i the first flag of the 64 from i on stands; 64 where there is none."""
+fetch: Any = _named(_ahead, "fetch")
+"""fetch(market, symbol, row): have this line brought near, it is needed soon; nothing is read, any row is allowed."""

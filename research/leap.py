@@ -61,6 +61,7 @@ M_MARK, M_PERIOD, M_FIELDS = 6, 7, 8
 
 
 def leap(
+    n: int,
     enter: Any, leave: Any, short: Any, cover: Any, size: Any, stop: Any, target: Any, trail: Any,
     m: Any, to_close: Any, next_flat: Any, table: Any, k: Any,
     s: Any, a: Any, x: Any, waiting: Any, coming: Any, lot: Any, tally: Any,
@@ -69,6 +70,7 @@ def leap(
     """Run the rule over all rows; False where a table became too small (then nothing counts).
 
     Args:
+        n: how many symbols; a number written where this is called is compiled in.
         enter, leave, short, cover: (N, T) uint8. size, stop, target, trail: (N, T).
         m: (N, T, M_FIELDS) the market, all that is known of a row and symbol in one line of the processor's cache.
         next_flat: (T + 1,) the next row, this one included, that is within `flat_before_s` of its session's close.
@@ -76,22 +78,22 @@ def leap(
         paid: per order its fee and the value traded, the latter negative while it is not filled.
         closed_at, pnl: per closed trade its row and symbol, in that order; its profit after fees.
     """
-    n, rows = enter.shape
+    rows = enter.shape[1]
     t = -1
     while True:
-        ahead = _next_row(enter, leave, short, cover, m, next_flat, k, s, coming, t)
+        ahead = _next_row(n, enter, leave, short, cover, m, next_flat, k, s, coming, t)
         if ahead >= rows:
             return True
         if ahead > t + 1:
-            _catch_up(m, k, s, t, ahead)
+            _catch_up(n, m, k, s, t, ahead)
         t = ahead
         room = min(where.shape[0] - tally[FILLS], paid.shape[0] - tally[ORDERS], pnl.shape[0] - tally[CLOSED])
         if room < 2 * n:
             return False
         costs = table[int(m[0, t, M_PERIOD])]
-        _meet_opens(m, t, costs, k, s, a, waiting, lot, tally, where, after, paid, closed_at, pnl)
+        _meet_opens(n, m, t, costs, k, s, a, waiting, lot, tally, where, after, paid, closed_at, pnl)
         if k[K_TOUCH] > 0.0:
-            _meet_ranges(m, t, costs, k, s, a, lot, tally, where, after, paid, closed_at, pnl)
+            _meet_ranges(n, m, t, costs, k, s, a, lot, tally, where, after, paid, closed_at, pnl)
         for j in range(n):
             f = j * FIELDS
             for field in range(M_MARK):
@@ -114,11 +116,11 @@ def leap(
 
 
 def _meet_opens(
-    m: Any, t: int, costs: Any, k: Any, s: Any, a: Any, waiting: Any,
+    n: int, m: Any, t: int, costs: Any, k: Any, s: Any, a: Any, waiting: Any,
     lot: Any, tally: Any, where: Any, after: Any, paid: Any, closed_at: Any, pnl: Any,
 ) -> None:  # fmt: skip
     """Waiting orders meet the opens of row t: filled, or expired, or they wait on."""
-    for j in range(m.shape[0]):
+    for j in range(n):
         b = j * SLOTS
         if s[b + ORDER] == 0.0:
             continue
@@ -136,11 +138,11 @@ def _meet_opens(
 
 
 def _meet_ranges(
-    m: Any, t: int, costs: Any, k: Any, s: Any, a: Any,
+    n: int, m: Any, t: int, costs: Any, k: Any, s: Any, a: Any,
     lot: Any, tally: Any, where: Any, after: Any, paid: Any, closed_at: Any, pnl: Any,
 ) -> None:  # fmt: skip
     """Standing stops and targets meet the highs and lows of row t."""
-    for j in range(m.shape[0]):
+    for j in range(n):
         b = j * SLOTS
         if s[b + QTY] == 0.0 or s[b + ORDER] != 0.0:
             continue
@@ -155,10 +157,11 @@ def _meet_ranges(
 
 
 def _next_row(
-    enter: Any, leave: Any, short: Any, cover: Any, m: Any, next_flat: Any, k: Any, s: Any, coming: Any, t: int
+    n: int, enter: Any, leave: Any, short: Any, cover: Any,
+    m: Any, next_flat: Any, k: Any, s: Any, coming: Any, t: int,
 ) -> int:  # fmt: skip
     """The next row behind t on which the rule may do something; the number of rows where there is none."""
-    n, rows = enter.shape
+    rows = enter.shape[1]
     used = 0.0
     for j in range(n):
         if s[j * SLOTS + ORDER] != 0.0:
@@ -243,7 +246,7 @@ def _follow(s: Any, b: int, high: float, low: float, close: float, k: Any) -> No
             s[b + BEST] = reach
 
 
-def _catch_up(m: Any, k: Any, s: Any, t: int, ahead: int) -> None:
+def _catch_up(n: int, m: Any, k: Any, s: Any, t: int, ahead: int) -> None:
     """Bring the state from behind row t to behind the row before `ahead`, as far as `ahead` will look at it.
 
     What a row tells the cost model is asked for by a touched stop alone, and the last close where `ahead` has none:
@@ -251,7 +254,7 @@ def _catch_up(m: Any, k: Any, s: Any, t: int, ahead: int) -> None:
     """
     last = ahead - 1
     skipped = float(last - t)
-    for j in range(m.shape[0]):
+    for j in range(n):
         b = j * SLOTS
         if s[b + QTY] == 0.0:
             s[b + COOL] = max(s[b + COOL] - skipped, 0.0)
