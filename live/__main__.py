@@ -1,4 +1,4 @@
-"""The door of live: python -m live run | status | halt | resume | flatten | arm | limits | replay | show | trades."""
+"""The door of live: python -m live run | status | halt | resume | flatten | login | arm | replay | show ..."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from data.door import INTERRUPTED, Json, new_app, print_json, run
 from live.cli_arm import arm
 from live.cli_control import flatten, halt, resume, status
+from live.cli_login import login
 from live.sandbox.cli import sandbox
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
 
 
 app.command()(sandbox)
-for command in (arm, status, halt, resume, flatten):
+for command in (login, arm, status, halt, resume, flatten):
     app.command()(command)
 
 if __name__ == "__main__":

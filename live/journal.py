@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
@@ -27,6 +28,8 @@ from live.header import Built, JournalHeader
 SCHEMA = 1
 APPLICATION = 0x4F4E4554  # "ONET"
 SAFE_SQLITE = (3, 51, 3)
+LOCKED_TRIES = 40
+"""Times the journal tries to become a write-ahead log, 50 ms apart, while a reader holds it."""
 MEMORY = ":memory:"
 
 _TABLES = """
@@ -219,8 +222,16 @@ class SqliteJournal:
         self._let_go()
 
     def _set_up(self) -> None:
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        for pragma in ("synchronous = FULL", "foreign_keys = ON"):
             self._db.execute(f"PRAGMA {pragma}").fetchall()
+        for waiting in reversed(range(LOCKED_TRIES)):
+            try:  # a reader that looks in just now locks the change of mode, which no busy timeout waits for
+                self._db.execute("PRAGMA journal_mode = WAL").fetchall()
+                return
+            except apsw.BusyError:
+                if not waiting:
+                    raise
+                time.sleep(0.05)
 
     def _begin(self) -> None:
         if not self._open:

@@ -12,7 +12,7 @@ import urllib.parse
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -21,39 +21,11 @@ from live.brokers.robinhood import URL, agentic_account
 from live.brokers.robinhood_grant import Grant, ask_tokens, save_grant, write_private
 from live.brokers.robinhood_session import Session
 from live.brokers.wire import HttpWire, WireError
+from live.cli_login import PORT
 
-PORT = 8765
 SCOPE = "internal"
 WAIT_S = 300.0
 """A first login may ask for a face or a code on another device."""
-
-
-def login(
-    account: Annotated[Path, typer.Argument(metavar="ACCOUNT.toml", help="The account file.")],
-    paste: Annotated[
-        bool, typer.Option("--paste", help="No browser on this machine: paste the address you end up at.")
-    ] = False,
-    port: Annotated[
-        int, typer.Option(min=1024, max=65_535, help="Of the address that the browser comes back to.")
-    ] = PORT,
-) -> None:
-    """Let this program trade the account: opens Robinhood's page, and keeps the login beside the account's journal."""
-    from live.account import load_account
-
-    told = load_account(account)
-    if told.broker == "robinhood_private":
-        from live.brokers.robinhood_private import WARNING
-
-        typer.echo(WARNING, err=True)
-        keep_token(
-            token_path(told.state, told.name), typer.prompt("bearer token of a browser session", hide_input=True)
-        )
-        typer.echo("kept; the first run tells whether Robinhood takes it")
-        return
-    if told.broker != "robinhood":
-        raise ConfigError(f"account {told.name!r} trades through {told.broker!r}, which needs no login of this kind")
-    ending = authorize(grant_path(told.state, told.name), command=login_command(account), paste=paste, port=port)
-    typer.echo(f"logged in; orders go to the agentic account ending in {ending}")
 
 
 def grant_path(state: Path, name: str) -> Path:

@@ -1,6 +1,7 @@
 """The journal: what was written is read, and what was changed is found."""
 
 import sqlite3
+import threading
 from itertools import count
 
 import apsw
@@ -177,6 +178,20 @@ def test_a_creation_cut_short_does_not_count_as_a_journal(path, written):
     db.close()
     assert path.stat().st_size > 0
     assert not exists(path)
+
+
+def test_a_reader_that_looks_in_at_the_first_moment_is_waited_for(path, header):
+    path.touch()
+    reader = apsw.Connection(str(path))
+    reader.execute("CREATE TABLE other (x)")
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM other").fetchall()
+    leaving = threading.Timer(0.3, reader.close)
+    leaving.start()
+    try:
+        SqliteJournal(path)._set_up()
+    finally:
+        leaving.join()
 
 
 def test_a_full_disk_stops_before_the_event_is_believed(path, header):
