@@ -22,7 +22,7 @@ _INDEX = ir.IntType(32)
 _SOURCE = sha256(Path(__file__).read_bytes()).hexdigest()[:12]
 
 
-class _Eight(types.Type):  # type: ignore[misc]  # no types are published
+class _Eight(types.Type):
     """Eight floats in one register."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ _eight = _Eight()
 
 
 @register_model(_Eight)
-class _Model(models.PrimitiveModel):  # type: ignore[misc]  # no types are published
+class _Model(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, _VECTOR)
 
@@ -45,7 +45,7 @@ def _named(typed: Callable[..., Any], name: str) -> Any:
 
 
 def _operation(name: str, build: Callable[..., Any], given: tuple[Any, ...], result: Any) -> Any:
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def code(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return build(builder, *arguments)
 
     if len(given) == 1:
@@ -60,7 +60,7 @@ def _place(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any
     return builder.bitcast(builder.gep(data, [index]), _VECTOR.as_pointer())
 
 
-def _load(_context: Any, array: Any, index: Any) -> Any:
+def _load(_context: Any, array: Any, _index: Any) -> Any:
     if not isinstance(array, types.Array) or (array.ndim, array.layout, array.dtype) != (1, "C", types.float64):
         raise TypingError(f"eight are loaded from one contiguous row of float64, got {array}")
 
@@ -70,7 +70,7 @@ def _load(_context: Any, array: Any, index: Any) -> Any:
     return _eight(array, types.int64), code
 
 
-def _store(_context: Any, array: Any, index: Any, values: Any) -> Any:
+def _store(_context: Any, array: Any, _index: Any, _values: Any) -> Any:
     if not isinstance(array, types.Array) or (array.ndim, array.layout, array.dtype) != (1, "C", types.float64):
         raise TypingError(f"eight are stored to one contiguous row of float64, got {array}")
 
@@ -122,7 +122,7 @@ def _moves(builder: Any, eight: Any) -> Any:
     return builder.icmp_unsigned("!=", builder.bitcast(differs, ir.IntType(8)), ir.Constant(ir.IntType(8), 0))
 
 
-def _first(_context: Any, flags: Any, index: Any) -> Any:
+def _first(_context: Any, flags: Any, _index: Any) -> Any:
     if not isinstance(flags, types.Array) or (flags.ndim, flags.layout, flags.dtype) != (1, "C", types.uint8):
         raise TypingError(f"flags are looked for in one contiguous row of uint8, got {flags}")
 
@@ -137,7 +137,7 @@ def _first(_context: Any, flags: Any, index: Any) -> Any:
     return types.int64(flags, types.int64), code
 
 
-def _ahead(_context: Any, market: Any, symbol: Any, row: Any) -> Any:
+def _ahead(_context: Any, market: Any, _symbol: Any, _row: Any) -> Any:
     if not isinstance(market, types.Array) or (market.ndim, market.layout) != (3, "C"):
         raise TypingError(f"rows are fetched from a contiguous market, got {market}")
 

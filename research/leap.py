@@ -13,6 +13,7 @@ from typing import Any
 
 from research.booking import CLOSED, FILLS, ORDERS, book_fill
 from research.flags import coming_any, coming_unless
+from research.lanes import fetch
 from strategies.common.position import (
     BEST,
     CLOSE,
@@ -165,6 +166,7 @@ def _next_row(
     used = 0.0
     for j in range(n):
         if s[j * SLOTS + ORDER] != 0.0:
+            _fetch_behind(enter, leave, m, s, coming, j, t + 1)
             return t + 1
         if s[j * SLOTS + QTY] != 0.0:
             used += 1.0
@@ -193,6 +195,14 @@ def _next_row(
     for j in range(n):
         ahead = _stopped(s, j, m, t + 1, ahead, k)
     return ahead
+
+
+def _fetch_behind(enter: Any, leave: Any, m: Any, s: Any, coming: Any, j: int, first: int) -> None:
+    """Have the row fetched that likely matters once the waiting order is filled: then it need not be waited for."""
+    if s[j * SLOTS + ORDER] > 0.0:
+        fetch(m, j, coming_any(coming, 2, leave, j, first))
+    else:
+        fetch(m, j, coming_unless(coming, 0, enter, leave, j, first))
 
 
 def _stopped(s: Any, j: int, m: Any, first: int, last: int, k: Any) -> int:

@@ -214,12 +214,12 @@ def _change(equity: Any, returns: Any) -> tuple[float, float, float, float, floa
         # np.divide, unlike /, does not stop for a zero.
         now_change = np.divide(value, equity[i]) - 1.0 if equity[i] > 0.0 else nan
         returns[i] = now_change
-        down = now_change if now_change < 0.0 else 0.0
+        down = min(0.0, now_change)
         money += value
         gain += now_change
         losses += down * down
-        high = value if value > high else high
-        low = value if value < low else low
+        high = max(high, value)
+        low = min(low, value)
     return money, gain, losses, high, low
 
 
