@@ -47,12 +47,12 @@ def reductions(a: Any) -> Any:
 
 
 @numba.njit
-def first(flags: Any, at: int) -> int:
+def first(flags: Any, at: int) -> Any:
     return first64(flags, at)
 
 
 @numba.njit
-def bring(market: Any, symbol: int, row: int) -> float:
+def bring(market: Any, symbol: int, row: int) -> Any:
     fetch(market, symbol, row)
     return market[0, 0, 0]
 
