@@ -32,6 +32,7 @@ from strategies.common.load import Strategy
 from strategies.common.rule import Rule
 
 SEARCHES = ("grid", "random", "tpe")
+ENGINES = ("threads", "ray")
 CHECKPOINTS = 20
 
 
@@ -64,6 +65,7 @@ def sweep(
     params: Mapping[str, Any] | None = None,
     budget_mb: float = 512.0,
     threads: int | None = None,
+    engine: str = "threads",
     seed: int = 7,
     resume: Path | str | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -82,6 +84,8 @@ def sweep(
         params: of those that are not swept; their defaults otherwise.
         budget_mb: memory for results of indicators and for work, on top of what the process and the rows take.
         threads: one a processor where it is None.
+        engine: `threads` of this process, or `ray`: worker processes, also of other machines (`research.ray_engine`);
+            the budget is then that of each.
         seed: of `random` and `tpe`.
         resume: a file that keeps the sets as they are done; those in it already are not run again.
         progress: is called with a `Progress` now and then, from this thread.
@@ -89,12 +93,14 @@ def sweep(
     Ctrl-C ends a sweep early: what is done comes back, with `complete` False.
 
     Raises:
-        UsageError: an empty grid, an unknown parameter, metric or search, a wrong type, no set left, a budget too
-            small for one set, or a file of another sweep in `resume`.
+        UsageError: an empty grid, an unknown parameter, metric, search or engine, a wrong type, no set left, a budget
+            too small for one set, or a file of another sweep in `resume`.
         DataError: rows that cannot be tested. StrategyError: the strategy broke its contract.
     """
     if search not in SEARCHES:
         raise UsageError(f"search {search!r} is not one of ({', '.join(SEARCHES)}){did_you_mean(search, SEARCHES)}")
+    if engine not in ENGINES:
+        raise UsageError(f"engine {engine!r} is not one of ({', '.join(ENGINES)}){did_you_mean(engine, ENGINES)}")
     if isinstance(cash, bool) or not 0.0 < cash < inf:
         raise UsageError(f"cash must be a positive number of dollars, got {cash!r}")
     metric = NAMES[metric_place(metric)]
@@ -110,10 +116,14 @@ def sweep(
     parse_clock(clock)
     rule = known.rule if rule is None else rule
     fused = Fused(bars, book, rule, costs, float(cash), clock, apart=apart)
-    runner = Runner(
-        known, bars, book, tuple(space), fixed, fused,
-        budget=int(budget_mb * MB), threads=cores() if threads is None else max(1, threads),
-    )  # fmt: skip
+    budget, workers = int(budget_mb * MB), cores() if threads is None else max(1, threads)
+    if engine == "ray":
+        from research.ray_engine import RayRunner, Terms
+
+        terms = Terms(rule, costs, float(cash), clock, apart)
+        runner: Runner = RayRunner(known, bars, book, tuple(space), fixed, fused, terms, budget=budget, threads=workers)
+    else:
+        runner = Runner(known, bars, book, tuple(space), fixed, fused, budget=budget, threads=workers)
     identity: dict[str, Any] = {}
     if resume is not None:
         identity = _identity(known, bars, book, rule, costs, cash, clock, fixed)
