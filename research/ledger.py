@@ -3,8 +3,8 @@
 One small SQLite file, append-only: triggers refuse to change or delete a trial. A family is a strategy's name; its
 trials count over its whole life, also those of notebooks and of sweeps that found nothing.
 
-The end of a dataset can be **sealed**: a dated promise not to look behind it, which can be broken once, under a name and
-a reason. A seal is a record, not a lock: no command keeps rows back yet.
+The end of a dataset can be **sealed**: a dated promise not to look behind it, which can be broken once, under a name
+and a reason. A seal is a record, not a lock: no command keeps rows back yet.
 """
 
 from __future__ import annotations
