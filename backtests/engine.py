@@ -17,7 +17,7 @@ from data.calendar import CLOCKS, DAY_SECONDS, SECOND_NS, parse_clock, utc
 from data.errors import DataError, UsageError
 from data.types import Bars, Book
 from strategies.common.costs import Costs
-from strategies.common.load import Strategy, _signature, load_strategy
+from strategies.common.load import Strategy, load_strategy, read_signature
 from strategies.common.rule import Rule
 from strategies.types import Signals
 
@@ -99,7 +99,7 @@ def as_strategy(strategy: Named) -> Strategy:
             f"a strategy is a name, a path or a function signals(bars, *, ...), got {type(strategy).__name__}"
         )
     name = getattr(strategy, "__name__", type(strategy).__name__)
-    inputs, parameters = _signature(strategy, name)
+    inputs, parameters = read_signature(strategy, name)
     try:
         source = inspect.getsource(strategy)
     except (OSError, TypeError):

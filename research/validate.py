@@ -17,6 +17,7 @@ import numpy as np
 from backtests import metrics as m
 from backtests.engine import run_backtest
 from backtests.result import Result
+from data.calendar import SESSIONS_PER_YEAR
 from data.tape import content_hash
 from data.types import Bars, Book
 from research import stress
@@ -152,7 +153,7 @@ def validate(
 
 def _lifetime(strategy: Strategy, table: Table, dataset: str, ledger: Ledger | None, at_ns: int) -> tuple[int, float]:
     """(trials, variance of their Sharpe ratios per session) of the family, this run's among them."""
-    own = table.sharpes() / np.sqrt(252.0)
+    own = table.sharpes() / np.sqrt(SESSIONS_PER_YEAR)
     if ledger is None:
         return len(table.sets), float(np.var(own, ddof=1)) if len(own) > 1 else 0.0
     rows = len(table.sessions)
@@ -182,7 +183,7 @@ def _probabilistic(case: Case) -> tuple[float, str]:
     returns, sharpe, _, _ = _sessions(case)
     return (
         m.probabilistic_sharpe_ratio(returns),
-        f"session Sharpe {sharpe * np.sqrt(252.0):.2f} a year over {len(returns)} sessions",
+        f"session Sharpe {sharpe * np.sqrt(SESSIONS_PER_YEAR):.2f} a year over {len(returns)} sessions",
     )
 
 
@@ -296,7 +297,7 @@ ANSWERS: dict[str, Callable[[Case], tuple[float, str]]] = {
 
 def _figures(case: Case) -> dict[str, float]:
     """What is worth knowing and has no threshold."""
-    low, high = sharpe_interval(case.table.returns[:, 0], periods=252.0, draws=500, seed=case.seed)
+    low, high = sharpe_interval(case.table.returns[:, 0], periods=SESSIONS_PER_YEAR, draws=500, seed=case.seed)
     curve = {f"return_{line.name.replace(' ', '_')}": line.total_return for line in stress.cost_curve(case.result)}
     regimes = {f"sharpe_{line.name.replace(' ', '_')}": line.sharpe for line in stress.by_regime(case.result)}
     return {

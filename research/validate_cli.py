@@ -8,8 +8,11 @@ from typing import Annotated
 
 import typer
 
+from data.calendar import SESSIONS_PER_YEAR
 from data.door import Json, parse_assignments, print_json
 
+YEARLY = SESSIONS_PER_YEAR**0.5
+"""From a Sharpe ratio per session to one a year."""
 LEDGER = Path(__file__).with_name("trials.db")
 
 Name = Annotated[str, typer.Argument(help="A strategy's name, or the path of a .py file with `signals`.")]
@@ -111,7 +114,7 @@ def trials(
             return
         typer.echo(f"{family}: {whole.trials} trials of {whole.distinct} parameter sets in its lifetime")
         for trial in found:
-            sharpe = "   none" if trial["sharpe"] is None else f"{trial['sharpe'] * 252.0**0.5:7.2f}"
+            sharpe = "   none" if trial["sharpe"] is None else f"{trial['sharpe'] * YEARLY:7.2f}"
             typer.echo(f"  {trial['id']:>6}  {trial['origin']:<9} Sharpe {sharpe}  {trial['parameters']}")
         return
     families = book.families()
@@ -122,7 +125,7 @@ def trials(
         typer.echo("no trials yet; `python -m research validate NAME` and sweeps write them")
     for each in families:
         typer.echo(
-            f"{each.name:<20} {each.trials:>7} trials  {each.distinct:>6} sets  best Sharpe {each.best * 15.875:.2f}"
+            f"{each.name:<20} {each.trials:>7} trials  {each.distinct:>6} sets  best Sharpe {each.best * YEARLY:.2f}"
         )
 
 

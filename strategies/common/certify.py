@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from data.types import FEATURES, PRICES, Bars, Book
+from data.tape import content_hash
+from data.types import Bars, Book
 from strategies.common.certificate import Certificate, Check, Difference, code_hash
 from strategies.common.hostile import hostile_world
 from strategies.common.lint import lint_source
@@ -75,7 +76,7 @@ class _Trial:
         self.state = ""
 
     def certificate(self) -> Certificate:
-        market = market_hash(self.bars, self.book)
+        market = content_hash(self.bars, self.book)
         for finding in lint_source(self.strategy.path):
             sentence = f"{self.strategy.path.name} line {finding.line}: {finding.sentence}"
             self.differences.append(Difference("source", None, None, None, sentence))
@@ -91,7 +92,7 @@ class _Trial:
                 self.progress(name)
                 self._check(name, runs())
             warmup = self._warmup() if not self.differences else {}
-        if market_hash(self.bars, self.book) != market:
+        if content_hash(self.bars, self.book) != market:
             self.differences.insert(0, Difference("input", None, None, None, "the function changed its input"))
         self.differences.sort(key=lambda d: d.row is None)
         return Certificate(
@@ -271,16 +272,6 @@ class _Trial:
         rows = len(self.bars)
         edges = np.unique(self.draw.integers(1, rows, min(pieces, rows) - 1))
         return [int(size) for size in np.diff(np.concatenate([[0], edges, [rows]]))]
-
-
-def market_hash(bars: Bars, book: Book) -> str:
-    """SHA-256 over all columns of a market."""
-    digest = hashlib.sha256(bars.ts.tobytes() + bars.session.tobytes())
-    for name in (*PRICES, "since_open", "to_close"):
-        digest.update(_bits(getattr(bars, name)).tobytes())
-    for name in FEATURES:
-        digest.update(_bits(getattr(book, name)).tobytes())
-    return digest.hexdigest()
 
 
 def outputs_hash(outputs: Outputs) -> str:

@@ -130,15 +130,15 @@ class Strategy:
 
 def strategy_names(folder: Path = ROOM) -> list[str]:
     """Names of the files of `folder` that define `signals`, sorted; found by reading, not by importing."""
-    found = []
-    for path in sorted(folder.glob("*.py")):
-        try:
-            tree = ast.parse(path.read_text())
-        except (SyntaxError, UnicodeDecodeError):
-            continue
-        if any(isinstance(node, ast.FunctionDef) and node.name == "signals" for node in tree.body):
-            found.append(path.stem)
-    return found
+    return [path.stem for path in sorted(folder.glob("*.py")) if _has_signals(path)]
+
+
+def _has_signals(path: Path) -> bool:
+    try:
+        tree = ast.parse(path.read_text())
+    except (OSError, SyntaxError, UnicodeDecodeError):
+        return False
+    return any(isinstance(node, ast.FunctionDef) and node.name == "signals" for node in tree.body)
 
 
 def load_strategy(name: str | Path) -> Strategy:
@@ -159,10 +159,9 @@ def load_strategy(name: str | Path) -> Strategy:
         if path.parent != ROOM:
             return _strategy(_import_file(path), path)
         text = path.stem
-    names = strategy_names()
-    if text not in names:
-        raise UsageError(f"there is no strategy {text!r}{did_you_mean(text, names)}")
     path = ROOM / f"{text}.py"
+    if not _has_signals(path):
+        raise UsageError(f"there is no strategy {text!r}{did_you_mean(text, strategy_names())}")
     try:
         module = importlib.import_module(f"strategies.{text}")
     except Exception as error:
@@ -198,7 +197,7 @@ def _strategy(module: ModuleType, path: Path) -> Strategy:
     rule = getattr(module, "RULE", Rule())
     if not isinstance(rule, Rule):
         raise StrategyError(f"{path.name}: RULE must be a strategies.common.rule.Rule, got {type(rule).__name__}")
-    inputs, parameters = _signature(function, name)
+    inputs, parameters = read_signature(function, name)
     return Strategy(
         name=name,
         path=path,
@@ -212,7 +211,12 @@ def _strategy(module: ModuleType, path: Path) -> Strategy:
     )
 
 
-def _signature(function: Callable[..., Any], name: str) -> tuple[list[str], tuple[Parameter, ...]]:
+def read_signature(function: Callable[..., Any], name: str) -> tuple[list[str], tuple[Parameter, ...]]:
+    """The inputs (`bars`, or `bars` and `book`) and the parameters of a signal function.
+
+    Raises:
+        StrategyError: other inputs, or a parameter without a default of a known type.
+    """
     signature = inspect.signature(function)
     try:
         hints = get_type_hints(function, include_extras=True)
