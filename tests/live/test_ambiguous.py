@@ -344,7 +344,7 @@ def test_an_ambiguous_broker_gets_each_order_once_and_the_books_agree(scripted, 
     run(scripted, stops, 250, 40)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("stops", ["touch", "close"])
 def test_an_ambiguous_broker_over_many_schedules(scripted, stops):
     run(scripted, stops, 2_000, 50)
