@@ -39,7 +39,7 @@ notebooks: $(STAMP) ## Execute every notebook; fail on the first error
 
 lock: $(STAMP) ## Bring requirements/*.txt in step with pyproject.toml (ARGS=--upgrade for new versions)
 	@$(COMPILE) --all-extras -o requirements/all.txt $(ARGS) pyproject.toml
-	@$(COMPILE) -c requirements/all.txt -o requirements/live.txt pyproject.toml
+	@$(COMPILE) -c requirements/all.txt --extra brokers --extra server -o requirements/live.txt pyproject.toml
 	@echo uv | $(COMPILE) -c requirements/all.txt -o requirements/uv.txt -
 
 clean: ## Remove the environment and every cache; keep stored data and reports

@@ -32,8 +32,33 @@ class Word(msgspec.Struct, frozen=True):
     note: str = ""
 
 
+class FeedState(msgspec.Struct, frozen=True):
+    """One source of market data. state: of its best level; level: what it gives now; age_s: of its last message."""
+
+    name: str
+    state: Literal["fresh", "stale", "absent"]
+    level: Literal["L2", "L1", "bars", "none"]
+    age_s: float
+    gaps: int = 0
+
+
+class Used(msgspec.Struct, frozen=True):
+    """How much of a limit is used, both in the limit's own unit."""
+
+    used: float
+    limit: float
+
+
 class Status(msgspec.Struct, frozen=True):
-    """What the runner says of itself. ts: of the last row. denied: orders kept back, by control."""
+    """What the runner says of itself.
+
+    ts: of the last row. denied: orders kept back, by control. said: UTC ns on the machine's clock when it was said.
+    mode: "paper" or "live". ended: it stopped in good order. day_pnl: since the day's first row, dollars. feeds: what
+    it hears the market by. headroom: a limit's name to what is used of it. budget: requests in the last minute of those
+    allowed. queue: orders that wait to be sent. reconciled: ts of the last comparison with the broker that found
+    nothing. differences: what the last one found. rss_mb, cpu_s: of the process. p50_us, p99_us: of a decision.
+    wire_p99_ms: from row to order on the wire. certificate_until, token_until: UTC ns, 0 where there is none.
+    """
 
     account: str
     strategy: str
@@ -48,6 +73,26 @@ class Status(msgspec.Struct, frozen=True):
     halted: str
     gates_closed: dict[str, str]
     denied: dict[str, int]
+    said: int = 0
+    mode: str = "paper"
+    broker: str = "paper"
+    ended: bool = False
+    day_pnl: float = 0.0
+    orders: int = 0
+    fills: int = 0
+    feeds: list[FeedState] = []
+    headroom: dict[str, Used] = {}
+    budget: Used = Used(0.0, 0.0)
+    queue: int = 0
+    reconciled: int = 0
+    differences: list[str] = []
+    rss_mb: float = 0.0
+    cpu_s: float = 0.0
+    p50_us: float = 0.0
+    p99_us: float = 0.0
+    wire_p99_ms: float = 0.0
+    certificate_until: int = 0
+    token_until: int = 0
 
 
 class Control:
