@@ -1,6 +1,6 @@
 # Two commands are enough: `make demo` and `make test`. Each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check bench notebooks lock setup browser clean
+.PHONY: help demo test soak check bench notebooks lab docs lock setup browser clean
 .DELETE_ON_ERROR:
 
 VENV  := .venv
@@ -36,6 +36,13 @@ bench: $(STAMP) ## Measure against the budgets; a table and a JSON file
 
 notebooks: $(STAMP) ## Execute every notebook; fail on the first error
 	@$(PY) tests/notebooks/run.py $(ARGS)
+
+lab: $(STAMP) ## Open the notebooks in JupyterLab
+	@$(VENV)/bin/jupytext --quiet --to ipynb --update notebooks/[0-9]*.py
+	@$(VENV)/bin/jupyter lab --notebook-dir notebooks $(ARGS)
+
+docs: $(STAMP) ## Write docs/commands.md, and the reference of every module to out/docs
+	@$(PY) docs/build.py
 
 lock: $(STAMP) ## Bring requirements/*.txt in step with pyproject.toml (ARGS=--upgrade for new versions)
 	@$(COMPILE) --all-extras -o requirements/all.txt $(ARGS) pyproject.toml
