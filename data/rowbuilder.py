@@ -31,7 +31,7 @@ from data.events import TradeCorrection as Correction
 from data.flow import nan
 from data.rowbuilder_grid import Hours, day_of, parse_rows, segments_of
 from data.rowbuilder_log import Shown, TradeLog, identity_of
-from data.rowbuilder_revise import Output, Reviser, Revision
+from data.rowbuilder_revise import Output, Reviser
 from data.rowbuilder_state import (
     BAR_MARK,
     BEYOND,
@@ -66,7 +66,7 @@ from data.rowbuilder_state import (
     take,
 )
 from data.rowbuilder_steps import on_bar, on_broken, on_full, on_halt, on_top, on_trade, on_void
-from data.rows import Row
+from data.rows import Revision, Row
 
 __all__ = ["Output", "Revision", "RowBuilder"]
 

@@ -6,8 +6,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import msgspec
-
 from data.events import TradeCancel, TradeCorrection
 from data.flow import sell_share
 from data.rowbuilder_log import BITS, Shown, identity_of
@@ -44,22 +42,10 @@ from data.rowbuilder_state import (
     prices,
 )
 from data.rowbuilder_steps import rebuild
-from data.rows import Row
+from data.rows import Revision, Row
 
 if TYPE_CHECKING:
     from data.rowbuilder import RowBuilder
-
-
-class Revision(msgspec.Struct, frozen=True, tag="revision"):
-    """A row that was given out and is now known to be different; `row` is all of it, with the same `ts`.
-
-    known_ts: receive time of the news, ns. reasons: of `late`, `correction`, `cancel`, `updated`.
-    """
-
-    row: Row
-    known_ts: int
-    reasons: list[str]
-    symbols: list[str]
 
 
 Output: TypeAlias = list[Row | Revision]
