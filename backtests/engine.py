@@ -17,7 +17,7 @@ from data.calendar import CLOCKS, DAY_SECONDS, SECOND_NS, parse_clock, utc
 from data.errors import DataError, UsageError
 from data.types import Bars, Book
 from strategies.common.costs import Costs
-from strategies.common.load import Strategy, load_strategy, read_signature
+from strategies.common.load import ROOM, Strategy, load_strategy, read_signature
 from strategies.common.rule import Rule
 from strategies.types import Signals
 
@@ -80,6 +80,8 @@ def run_backtest(
         cash=done.cash,
         positions=done.positions,
         origin=dict(origin or {}),
+        strategy_path=_path_of(known),
+        strategy_source="" if known.clock else _source_of(known.signals),
     )
 
 
@@ -100,10 +102,7 @@ def as_strategy(strategy: Named) -> Strategy:
         )
     name = getattr(strategy, "__name__", type(strategy).__name__)
     inputs, parameters = read_signature(strategy, name)
-    try:
-        source = inspect.getsource(strategy)
-    except (OSError, TypeError):
-        source = repr(getattr(strategy, "__code__", name))
+    source = _source_of(strategy) or repr(getattr(strategy, "__code__", name))
     return Strategy(
         name=name,
         path=Path(inspect.getsourcefile(strategy) or name),
@@ -115,6 +114,22 @@ def as_strategy(strategy: Named) -> Strategy:
         doc=inspect.getdoc(strategy) or "",
         source_hash=hashlib.sha256(source.encode()).hexdigest(),
     )
+
+
+def _source_of(function: Callable[..., Any]) -> str:
+    """The text of a function; "" where Python has none."""
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        return ""
+
+
+def _path_of(strategy: Strategy) -> str:
+    """Where a strategy's file lies: from the checkout's root for our own, "" for a function of a notebook."""
+    if not strategy.clock:
+        return ""
+    path = strategy.path
+    return f"{path.parent.name}/{path.name}" if path.parent == ROOM else str(path)
 
 
 def clock_of(bars: Bars, otherwise: str = "") -> str:

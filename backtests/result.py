@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from backtests import metrics
+from backtests.cost_parts import CostParts, cost_parts
 from backtests.trades import Trades, trades_of
 from data.types import Bars, Book, Floats
 from strategies.common.costs import Costs
@@ -31,7 +32,8 @@ class Result:
     What went in:
         strategy: name. source_hash: SHA-256 of its source. params: all of them, by name.
         bars, book: the rows; book is None where there was none. signals: what the strategy said, each field (T, N).
-        rule, costs, clock, start_cash: as run.
+        rule, costs, clock, start_cash: as run. strategy_path: of its file, "" for a function of a notebook, whose
+            text is `strategy_source` then.
 
     What came out, valued at the closes of the rows:
         orders: structured array, see `backtests.scan.ORDERS`, in the order they were decided.
@@ -39,6 +41,7 @@ class Result:
 
     Computed when first asked for:
         fills: the orders that were filled. returns, drawdowns: (T,) fractions. trades: `Trades`.
+        cost_parts: `CostParts`, what each fill paid.
         metrics: numbers by plain name (`backtests.stats.measure`). stats(): the same under vectorbt's names, then ours.
         portfolio: vectorbt's view of the same orders. judge(): how far its valuation of them is from ours.
         provenance: hashes, versions and `origin`, which says where the rows came from (`source`, `simulated`).
@@ -60,6 +63,8 @@ class Result:
     cash: Floats
     positions: Floats
     origin: Mapping[str, Any] = field(default_factory=dict)
+    strategy_path: str = ""
+    strategy_source: str = ""
 
     @cached_property
     def fills(self) -> npt.NDArray[Any]:
@@ -80,6 +85,11 @@ class Result:
     def trades(self) -> Trades:
         """Entries to exits; the open ones are valued at the last close."""
         return trades_of(self.orders, self.bars)
+
+    @cached_property
+    def cost_parts(self) -> CostParts:
+        """What each of `fills` paid: half-spread, slippage, impact, commission, regulatory fees; (F,) dollars each."""
+        return cost_parts(self)
 
     @cached_property
     def metrics(self) -> dict[str, float]:
@@ -144,11 +154,15 @@ class Result:
 
     @property
     def orders_frame(self) -> pd.DataFrame:
-        """One row an order; `filled`, `reference` and `price` are empty where it expired or still waits."""
+        """One row an order, what it paid in dollars by part; empty or 0 where it expired or still waits."""
         import pandas as pd
 
         orders, index = self.orders, self.index
-        filled = index[orders["filled"]].where(orders["filled"] >= 0)
+        done = orders["filled"] >= 0
+        filled = index[orders["filled"]].where(done)
+        parts = {name: np.zeros(len(orders)) for name in ("half_spread", "slippage", "impact")}
+        for name, column in parts.items():
+            column[done] = getattr(self.cost_parts, name)
         return pd.DataFrame(
             {
                 "decided": index[orders["decided"]],
@@ -160,6 +174,7 @@ class Result:
                 "reference": orders["reference"],
                 "price": orders["price"],
                 "fee": orders["fee"],
+                **parts,
             }
         )
 
@@ -187,6 +202,23 @@ class Result:
             extras["judge"] = self.judge()["equity"]
         return write_report(self, path, **extras)
 
+    def save(self, path: str | Path) -> Path:
+        """Write everything to one file, to the last bit, with a hash over it; returns its path."""
+        from backtests.saved import save_result
+
+        return save_result(self, path)
+
+    @staticmethod
+    def load(path: str | Path) -> Result:
+        """The result that `save` wrote.
+
+        Raises:
+            DataError: no such file, one of another kind or version, or one that was damaged or changed.
+        """
+        from backtests.saved import load_result
+
+        return load_result(path)
+
     def summary(self) -> str:
         """The run in a few lines."""
         from backtests.stats import summary
@@ -204,6 +236,7 @@ class Result:
             "rule": asdict(self.rule),
             "costs": asdict(self.costs),
             "metrics": self.metrics,
+            "cost_parts": self.cost_parts.sums(),
             "provenance": self.provenance,
         }
 

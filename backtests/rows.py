@@ -21,7 +21,10 @@ SEED = 7
 
 
 class Rows(NamedTuple):
-    """Rows with what a report says of them: `origin` is {"source": ..., "simulated": ...}."""
+    """Rows with what a report says of them: `origin` is {"source": ..., "simulated": ..., "recipe": ...}.
+
+    The recipe is what was asked for, as `load_rows` takes it: with it a report can be run again.
+    """
 
     bars: Bars
     book: Book | None
@@ -51,11 +54,28 @@ def load_rows(
         UsageError: an unknown source, symbol or clock, or a range without rows.
         DataError: a file that is no tape, or a damaged one.
     """
+    rows = _loaded(source, symbols, start, end, clock, seed, label)
+    asked = {"symbols": list(symbols), "start": start, "end": end, "clock": clock, "label": label}
+    recipe: dict[str, Any] = {"source": source} | {name: value for name, value in asked.items() if value}
+    if source == SIMULATED:
+        recipe["seed"] = seed
+    return rows._replace(origin=rows.origin | {"recipe": recipe})
+
+
+def _loaded(
+    source: str,
+    symbols: Sequence[str],
+    start: str | None,
+    end: str | None,
+    clock: str | None,
+    seed: int,
+    label: str | None,
+) -> Rows:
     if source == SIMULATED:
         return _simulated(symbols, start, end, clock or "1m", seed)
     if source == STORE:
         return _stored(symbols, start, end, clock or "1m")
-    if not _is_path(source):
+    if not is_path(source):
         rows = _history(source, symbols, start, end)
     elif label is None and not source.lower().endswith(CSV_ENDINGS):
         rows = _tape(source, symbols, start, end)
@@ -66,7 +86,8 @@ def load_rows(
     return rows
 
 
-def _is_path(source: str) -> bool:
+def is_path(source: str) -> bool:
+    """Whether a source is a file; the others go by name."""
     return "/" in source or "." in source or Path(source).is_file()
 
 
