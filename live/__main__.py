@@ -10,6 +10,7 @@ import typer
 from data.door import INTERRUPTED, Json, new_app, print_json, run
 from live.cli_arm import arm
 from live.cli_control import flatten, halt, resume, status
+from live.cli_hub import hub
 from live.cli_login import login
 from live.sandbox.cli import sandbox
 
@@ -195,7 +196,7 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
 
 
 app.command()(sandbox)
-for command in (login, arm, status, halt, resume, flatten):
+for command in (login, arm, status, halt, resume, flatten, hub):
     app.command()(command)
 
 if __name__ == "__main__":
