@@ -18,13 +18,19 @@ KINDS = ("at_least", "at_most", "differing_bits")
 
 @dataclass(frozen=True)
 class Gate:
-    """One question answered. figure: NaN where it could not be asked, which does not pass. reason: in words."""
+    """One question answered. figure: NaN where it could not be asked, which does not pass. reason: in words.
+
+    kind: `at_least` or `at_most` the threshold. asked: False where there was no time.
+    """
 
     name: str
     figure: float
     want: str
     passed: bool
     reason: str
+    kind: str = "at_least"
+    threshold: float = 0.0
+    asked: bool = True
 
 
 @dataclass(frozen=True)
@@ -35,14 +41,15 @@ class Threshold:
     kind: str
     value: float
 
-    def judge(self, figure: float, reason: str) -> Gate:
+    def judge(self, figure: float, reason: str, *, asked: bool = True) -> Gate:
         """The gate with this figure."""
         if isnan(figure):
             passed = False
         else:
             passed = figure >= self.value if self.kind == "at_least" else figure <= self.value
         sign = ">=" if self.kind == "at_least" else "<="
-        return Gate(self.name, figure, f"{sign} {self.value:g}", passed, reason)
+        kind = "at_least" if self.kind == "at_least" else "at_most"
+        return Gate(self.name, figure, f"{sign} {self.value:g}", passed, reason, kind, self.value, asked)
 
 
 def load_gates(path: Path | None, known: tuple[str, ...]) -> dict[str, Threshold]:

@@ -16,12 +16,11 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from data.errors import UsageError
+from research.plateau import plateau_cells
 from research.plots_evidence import folds_figure, null_figure, paths_figure
 from research.plots_stress import costs_figure, delay_figure, regimes_figure
-from research.plots_surface import family_figure, heatmap_figure, plateau_cells
-from research.stress import random_entries
+from research.plots_surface import family_figure, heatmap_figure
 from research.validate import Verdict
-from research.walkforward import combinatorial_test, walk_forward_test
 
 __all__ = [
     "Pictures", "costs_figure", "delay_figure", "family_figure", "folds_figure", "heatmap_figure", "null_figure",
@@ -36,25 +35,22 @@ class Pictures(NamedTuple):
     left_out: dict[str, str]
 
 
-def write_pictures(verdict: Verdict, folder: Path | str, *, draws: int = 200, seed: int = 0) -> Pictures:
+def write_pictures(verdict: Verdict, folder: Path | str) -> Pictures:
     """Write what a verdict rests on as PNG files into `folder`, made where it is not there.
-
-    Args:
-        draws, seed: of the random entries, as the verdict was given them.
 
     A strategy without a certificate has no statistics, and no pictures.
     """
-    result, table = verdict.result, verdict.table
-    if result is None or table is None:
+    case = verdict.case
+    if case is None:
         return Pictures({}, {"all": "without a certificate there is nothing to draw"})
     drawn: dict[str, Callable[[], Figure]] = {
-        "parameters": lambda: family_figure(table),
-        "walk_forward": lambda: folds_figure(table, walk_forward_test(table)),
-        "paths": lambda: paths_figure(table, combinatorial_test(table)),
-        "random_entries": lambda: null_figure(random_entries(result, draws=draws, seed=seed)),
-        "costs": lambda: costs_figure(result),
-        "delay": lambda: delay_figure(result),
-        "regimes": lambda: regimes_figure(result),
+        "parameters": lambda: family_figure(case.table),
+        "walk_forward": lambda: folds_figure(case.table, case.walk_forward),
+        "paths": lambda: paths_figure(case.table, case.paths),
+        "random_entries": lambda: null_figure(case.null),
+        "costs": lambda: costs_figure(case.result),
+        "delay": lambda: delay_figure(case.result),
+        "regimes": lambda: regimes_figure(case.result),
     }
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from backtests.plots import BLUE, RED
 from data.door import did_you_mean
 from data.errors import UsageError
-from data.types import Floats
 from research.fused import NAMES
+from research.plateau import plateau_cells
 from research.plots_look import INK, SHADE, blank, named, tidy
 from research.sweep_result import LOWER, SweepResult, metric_place
 from research.table import Table
@@ -90,28 +90,6 @@ def family_figure(table: Table, x: str | None = None, y: str | None = None) -> F
     note = _over("highest", [name for name in varied if name not in (across, up)])
     mark = (table.sets[0][across], table.sets[0][up])
     return _surface(surface, UNITS["sharpe"][0] + note, title + " (ring)", mark=mark)
-
-
-def plateau_cells(values: Floats, *, lower: bool = False, share: float = 0.5) -> Any:
-    """(Y, X) bool: cells that keep `share` of the best's lead over the median, joined to the best step by step.
-
-    A lone peak is a plateau of one cell; on a plain hill it is the upper half. NaN belongs to none.
-    """
-    height: Any = np.where(np.isfinite(values), -values if lower else values, -np.inf)
-    best = np.unravel_index(int(np.argmax(height)), height.shape)
-    middle = float(np.median(height[np.isfinite(height)]))
-    high = height >= middle + share * (float(height[best]) - middle)
-    joined = np.zeros(height.shape, np.bool_)
-    joined[best] = True
-    count = 0
-    while count != (count := int(joined.sum())):
-        wide = joined.copy()
-        wide[1:] |= joined[:-1]
-        wide[:-1] |= joined[1:]
-        wide[:, 1:] |= joined[:, :-1]
-        wide[:, :-1] |= joined[:, 1:]
-        joined = wide & high
-    return joined
 
 
 def _axes(swept: list[str], x: str | None, y: str | None, known: list[str]) -> tuple[str, str | None]:

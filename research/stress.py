@@ -58,14 +58,19 @@ def figures(
     book: Book | None = None,
 ) -> Figures:
     """The run of `result` with something replaced."""
+    if signals is None and costs is None and bars is None:
+        return _figures(result, result.bars, result.equity, len(result.fills))
     rows = bars or result.bars
     there = result.book if bars is None else book
     used = signals or result.signals
     done = scan(rows, there, used, result.rule.knobs(result.clock), costs or result.costs, result.start_cash)
-    returns = m.session_returns(done.equity, rows.session, result.start_cash)
+    return _figures(result, rows, done.equity, int((done.orders["filled"] >= 0).sum()))
+
+
+def _figures(result: Result, rows: Bars, equity: Floats, fills: int) -> Figures:
+    returns = m.session_returns(equity, rows.session, result.start_cash)
     sharpe = m.sharpe_ratio(returns, SESSIONS_PER_YEAR)
-    fills = int((done.orders["filled"] >= 0).sum())
-    total = float(done.equity[-1]) / result.start_cash - 1.0
+    total = float(equity[-1]) / result.start_cash - 1.0
     return Figures(total, sharpe if np.isfinite(sharpe) else 0.0, fills, returns)
 
 

@@ -36,6 +36,7 @@ def validate(
     draws: Annotated[int, typer.Option(min=20, help="Of bootstraps and random entries.")] = 200,
     seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 7,
     budget: Annotated[float, typer.Option(min=1.0, help="Seconds; gates that are reached later fail.")] = 600.0,
+    out: Annotated[Path | None, typer.Option(help="Write the evidence to this JSON file, for a report.")] = None,
     pictures: Annotated[Path | None, typer.Option(help="Draw what it rests on into this folder, as PNG.")] = None,
     as_json: Json = False,
 ) -> int:
@@ -75,10 +76,13 @@ def validate(
     if pictures is not None:
         from research.plots import write_pictures
 
-        drawn = write_pictures(verdict, pictures, draws=draws, seed=seed)
+        drawn = write_pictures(verdict, pictures)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(verdict.evidence().to_json(), "utf-8")
     if as_json:
         shown = {} if drawn is None else {"pictures": drawn.files, "not_drawn": drawn.left_out}
-        print_json(verdict.as_dict() | shown)
+        print_json(verdict.as_dict() | shown | {"out": out})
         return 0 if verdict.passed else 3
     width = max(len(gate.name) for gate in verdict.gates)
     typer.echo(f"{strategy.name} on {rows.origin.get('source', source)}, {len(rows.bars):,} rows")
@@ -91,6 +95,8 @@ def validate(
         typer.echo(f"pictures: {', '.join(p.name for p in drawn.files.values()) or 'none'} in {pictures}")
         for key, reason in drawn.left_out.items():
             typer.echo(f"  {key} not drawn: {reason}")
+    if out is not None:
+        typer.echo(f"evidence: {out}")
     failed = [gate.name for gate in verdict.gates if not gate.passed]
     typer.echo("passed every gate" if verdict.passed else f"failed {len(failed)}: {', '.join(failed)}")
     return 0 if verdict.passed else 3

@@ -1,6 +1,7 @@
 """Figures of sweeps and evidence: what is drawn are the numbers, every axis says its unit, nothing is left behind."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from research import plots, stress
 from research.__main__ import app
 from research.sweep import sweep
 from research.table import full_grid, table_of
-from research.validate import Verdict, validate
+from research.validate import validate
 from research.walkforward import combinatorial_test, walk_forward_test
 from strategies.common.load import load_strategy
 from strategies.indicators import crossed_above, ema, sma
@@ -260,10 +261,10 @@ def signals(bars: Bars) -> Signals:
 """
     (tmp_path / "alone.py").write_text(alone)
     verdict = validate(load_strategy(tmp_path / "alone.py"), bars, draws=20)
-    done = plots.write_pictures(verdict, tmp_path / "out", draws=20)
+    done = plots.write_pictures(verdict, tmp_path / "out")
     assert list(done.left_out) == ["parameters"]
     assert "differ in no parameter" in done.left_out["parameters"]
-    rejected = Verdict("x", {}, "", (), {}, 0, verdict.certificate)
+    rejected = replace(verdict, case=None)
     assert plots.write_pictures(rejected, tmp_path / "none").left_out == {
         "all": "without a certificate there is nothing to draw"
     }
