@@ -13,6 +13,7 @@ import numpy as np
 
 from backtests.result import Result
 from backtests.scan import scan
+from backtests.trials import AUTO, Where, ledger_path, record, trial_of
 from data.calendar import CLOCKS, DAY_SECONDS, SECOND_NS, parse_clock, utc
 from data.errors import DataError, UsageError
 from data.types import Bars, Book
@@ -36,6 +37,7 @@ def run_backtest(
     cash: float = 100_000.0,
     clock: str | None = None,
     origin: Mapping[str, Any] | None = None,
+    ledger: Where = AUTO,
 ) -> Result:
     """What would have happened. A decision at the close of a row is filled at the open of a later one.
 
@@ -48,6 +50,7 @@ def run_backtest(
         clock: of the rows, as in `1m` or `1d`; read off the rows where it is None. It annualises, and it sets when
             the rule's `flat_before_s` of None begins.
         origin: where the rows came from, for the report: {"source": "...", "simulated": False}.
+        ledger: the trial ledger that the run is appended to, see `backtests.trials`; None: to none.
 
     Raises:
         DataError: no rows, times that do not increase, prices that cannot be.
@@ -64,7 +67,7 @@ def run_backtest(
     rule = known.rule if rule is None else rule
     signals = known.call(bars, book, values)
     done = scan(bars, book, signals, rule.knobs(clock), costs, float(cash))
-    return Result(
+    result = Result(
         strategy=known.name,
         source_hash=known.source_hash,
         params=values,
@@ -83,6 +86,9 @@ def run_backtest(
         strategy_path=_path_of(known),
         strategy_source="" if known.clock else _source_of(known.signals),
     )
+    if ledger_path(ledger) is not None:
+        record([trial_of(result)], ledger)
+    return result
 
 
 def as_strategy(strategy: Named) -> Strategy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -12,7 +13,10 @@ from data.calendar import as_yyyymmdd, parse_day, sessions
 from data.door import did_you_mean
 from data.errors import UsageError
 from data.files import CSV_ENDINGS
+from data.seals import is_path, seal_of
 from data.types import Bars, Book
+
+__all__ = ["MADE_ON_CLOCK", "SEED", "SIMULATED", "STORE", "Rows", "is_path", "load_rows"]
 
 SIMULATED, STORE = "simulated", "store"
 MADE_ON_CLOCK = (SIMULATED, STORE)
@@ -44,6 +48,8 @@ def load_rows(
 ) -> Rows:
     """Rows of `symbols` (default: all there are) from session `start` to session `end`, both included.
 
+    Sealed sessions (`data.seals`) are left out with a warning; `origin` then has the first of them as `sealed`.
+
     Args:
         source: `simulated`, `store`, a source of history by name, or the path of a tape, CSV or Parquet file.
         clock: of the simulated or stored rows, `1m` where it is None; of others it must be theirs.
@@ -51,10 +57,10 @@ def load_rows(
         label: what a time in a CSV or Parquet file means, `start` or `close` of its row.
 
     Raises:
-        UsageError: an unknown source, symbol or clock, or a range without rows.
+        UsageError: an unknown source, symbol or clock, a range without rows, or one that is sealed altogether.
         DataError: a file that is no tape, or a damaged one.
     """
-    rows = _loaded(source, symbols, start, end, clock, seed, label)
+    rows = _unsealed(source, _loaded(source, symbols, start, end, clock, seed, label))
     asked = {"symbols": list(symbols), "start": start, "end": end, "clock": clock, "label": label}
     recipe: dict[str, Any] = {"source": source} | {name: value for name, value in asked.items() if value}
     if source == SIMULATED:
@@ -86,9 +92,22 @@ def _loaded(
     return rows
 
 
-def is_path(source: str) -> bool:
-    """Whether a source is a file; the others go by name."""
-    return "/" in source or "." in source or Path(source).is_file()
+def _unsealed(source: str, rows: Rows) -> Rows:
+    """The rows before the source's seal, all of them where it has none or was opened."""
+    seal = seal_of(source)
+    if seal is None or not seal.closed:
+        return rows
+    bars, book = rows.bars, rows.book
+    kept = int(np.searchsorted(bars.session, seal.first))
+    if kept == len(bars):
+        return rows
+    when = f"{seal.first // 10_000:04d}-{seal.first // 100 % 100:02d}-{seal.first % 100:02d}"
+    sentence = f"{source} is sealed from {when} on: {len(bars) - kept:,} of {len(bars):,} rows are left out"
+    if not kept:
+        raise UsageError(f"{sentence}; end the range before, or open the seal: python -m research open-seal {source}")
+    warnings.warn(f"{sentence} (python -m research open-seal {source}, once)", UserWarning, stacklevel=3)
+    cut = None if book is None else book.rows(0, kept)
+    return rows._replace(bars=bars.rows(0, kept), book=cut, origin=rows.origin | {"sealed": seal.first})
 
 
 def _simulated(symbols: Sequence[str], start: str | None, end: str | None, clock: str, seed: int) -> Rows:

@@ -67,6 +67,10 @@ def _path(value: str) -> Path:
     return Path(value).expanduser()
 
 
+def _path_or_off(value: str) -> Path | None:
+    return None if value.lower() == "off" else _path(value)
+
+
 def _log_level(value: str) -> str:
     if value.upper() not in LOG_LEVELS:
         raise ValueError(f"one of {', '.join(LOG_LEVELS)}")
@@ -111,11 +115,15 @@ class Settings:
     redis_url: Secret | None = _setting("REDIS_URL", parse=Secret)
     amqp_url: Secret | None = _setting("AMQP_URL", "RABBITMQ_URL", parse=Secret)
     otel_endpoint: str | None = _setting("OTEL_EXPORTER_OTLP_ENDPOINT", parse=_address)
+    # What `python -m live sandbox` prints: the time of its tape, for programs that must know it.
+    rehearsal: str | None = _setting("ONETAPE_REHEARSAL")
     log_level: str = _setting("ONETAPE_LOG_LEVEL", "LOG_LEVEL", parse=_log_level, default="INFO")
     no_color: bool = _setting("NO_COLOR", parse=_present, default=False)
     # Relative paths are relative to the checkout, wherever the program was started.
     store: Path = _setting("ONETAPE_STORE", parse=_path, default=Path("data/store"))
     runs: Path = _setting("ONETAPE_RUNS", parse=_path, default=Path("backtests/runs"))
+    # Every evaluation is appended to it; None (`off`): nothing is.
+    ledger: Path | None = _setting("ONETAPE_LEDGER", parse=_path_or_off, default=Path("research/trials.db"))
 
     origin: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
@@ -181,9 +189,16 @@ def describe_settings(settings: Settings) -> list[SettingRow]:
         value = getattr(settings, spec.name)
         source = settings.origin.get(spec.name, "argument")
         if value is None:
-            value, source = "", "not set"
+            value, source = "", "not set" if source == "default" else source
         rows.append(SettingRow(spec.name, spec.metadata["names"][0], str(value), source))
     return rows
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The variables that give another process these settings, secrets in the clear: for its environment only."""
+    given = {spec.metadata["names"][0]: getattr(settings, spec.name) for spec in fields(settings) if spec.metadata}
+    plain = {name: value.get_secret_value() if isinstance(value, Secret) else value for name, value in given.items()}
+    return {name: str(value) for name, value in plain.items() if value is not None and value is not False}
 
 
 def _given(spec: Field[Any], layers: list[_Layer], root: Path) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+os.environ.setdefault("ONETAPE_LEDGER", "off")  # what tests evaluate is no trial of anybody's idea
 
 
 @pytest.fixture(scope="session")
