@@ -13,6 +13,7 @@ from live.sandbox.broker_http import BrokerServer
 from live.sandbox.http import Request, Response, Routes, answer
 from live.sandbox.terms import Terms
 
+STREAM = "/stream"
 MOST = 500
 STATUS = {"new": "accepted", "working": "new", "partial": "partially_filled", "cancelling": "pending_cancel"}
 STATUS |= {"cancelled": "canceled"}
@@ -24,16 +25,21 @@ REFUSALS = {
     "shape": (422, 42210000, "invalid order"),
     "late": (422, 42210000, "order is already in a final state"),
     "unknown": (404, 40410000, "order not found"),
+    "blocked": (403, 40310000, "account is restricted from trading"),
 }
 
 
 class AlpacaBroker:
-    """A paper account. `http_url` and `ws_url` are known once it has started; `venue` is the record that judges."""
+    """A paper account. `http_url` and `ws_url` are known once it has started; `venue` is the record that judges.
+
+    revoked: the key is no longer good.
+    """
 
     def __init__(self, venue: Venue, terms: Terms | None = None, number: str = "PA3SANDBOX01") -> None:
         self.venue = venue
         self.number = number
         self.http_url = self.ws_url = ""
+        self.revoked = False
         self._terms = terms or Terms()
         routes = Routes()
         routes.add("POST", "/v2/orders", self._guarded(self._place))
@@ -46,20 +52,21 @@ class AlpacaBroker:
         self.http = BrokerServer(routes, venue.faults, _operation)
         self.updates = TradeUpdates(venue, self._terms, order_body)
 
-    async def start(self) -> None:
-        """Listen on two ports of loopback."""
-        self.http_url = f"http://127.0.0.1:{await self.http.start('127.0.0.1', 0)}"
-        self.ws_url = f"ws://127.0.0.1:{await self.updates.start()}/stream"
+    async def start(self, port: int = 0) -> None:
+        """Listen on a port of loopback, for REST and for the stream of updates, as the vendor has both on one host."""
+        self.http.socket = (STREAM, await self.updates.start())
+        port = await self.http.start("127.0.0.1", port)
+        self.http_url, self.ws_url = f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}{STREAM}"
 
     async def stop(self) -> None:
-        """Close both ports."""
+        """Close it."""
         await self.updates.stop()
         await self.http.stop()
 
     def _guarded(self, handler: Any) -> Any:
         def handle(request: Request, **parts: str) -> Response:
             key = request.headers.get("apca-api-key-id", "")
-            if not self._terms.knows(key, request.headers.get("apca-api-secret-key", "")):
+            if self.revoked or not self._terms.knows(key, request.headers.get("apca-api-secret-key", "")):
                 return answer({"code": 40110000, "message": "request is not authorized"}, 401)
             self.venue.step()
             try:
@@ -130,8 +137,7 @@ class AlpacaBroker:
     def _positions(self, _request: Request) -> Response:
         rows = []
         for symbol, held in sorted(self.venue.positions.items()):
-            told = self.venue.price(symbol)
-            price = told[0] if told else Decimal(0)
+            price = self._mark(symbol)
             rows.append(
                 {
                     "asset_id": str(uuid.uuid5(uuid.NAMESPACE_DNS, symbol)),
@@ -149,9 +155,14 @@ class AlpacaBroker:
             )
         return answer(rows)
 
+    def _mark(self, symbol: str) -> Decimal:
+        told = self.venue.price(symbol)
+        return told[0] if told else Decimal(0)
+
     def _account(self, _request: Request) -> Response:
         """Without the day-trading fields, which the vendor took away in July 2026."""
         cash = self.venue.cash
+        equity = str(cash + sum(held * self._mark(symbol) for symbol, held in self.venue.positions.items()))
         return answer(
             {
                 "id": str(uuid.uuid5(uuid.NAMESPACE_DNS, self.number)),
@@ -160,11 +171,12 @@ class AlpacaBroker:
                 "currency": "USD",
                 "cash": f"{cash.normalize():f}",
                 "buying_power": str(self.venue.buying_power),
-                "equity": str(cash),
-                "portfolio_value": str(cash),
+                "equity": equity,
+                "last_equity": equity,
+                "portfolio_value": equity,
                 "multiplier": "1",
                 "shorting_enabled": True,
-                "trading_blocked": False,
+                "trading_blocked": bool(self.venue.blocked),
                 "account_blocked": False,
                 "transfers_blocked": False,
                 "trade_suspended_by_user": False,

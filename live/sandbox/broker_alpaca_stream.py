@@ -25,7 +25,7 @@ class TradeUpdates:
         self.twice = self.reorder = self.mute = False
         self.listening: set[ServerConnection] = set()
         self._venue, self._terms, self._body = venue, terms, body
-        self._kept: bytes = b""
+        self._kept: list[bytes] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: Server | None = None
         self._sending: set[asyncio.Task[None]] = set()
@@ -48,6 +48,10 @@ class TradeUpdates:
         if self._loop is not None:
             for wire in list(self.listening):
                 self._loop.call_soon_threadsafe(wire.transport.abort)
+
+    def silence(self, silent: bool) -> None:
+        """Say nothing more, or speak again; what happened meanwhile is not repeated."""
+        self.mute = silent
 
     async def _serve(self, wire: ServerConnection) -> None:
         with contextlib.suppress(ConnectionClosed, msgspec.DecodeError, KeyError, TypeError):
@@ -78,14 +82,15 @@ class TradeUpdates:
                 "qty": str(execution.quantity),
                 "position_qty": str(self._venue.positions.get(order.symbol, 0)),
             }
-        frame = msgspec.json.encode({"stream": "trade_updates", "data": data})
-        frames = [frame]
-        if self.reorder:
-            if not self._kept:
-                self._kept = frame
-                return
-            frames, self._kept = [frame, self._kept], b""
-        self._loop.call_soon_threadsafe(self._push, frames * (2 if self.twice else 1))
+        frames = [msgspec.json.encode({"stream": "trade_updates", "data": data})]
+        fault = self._venue.faults.of_update(event)
+        if fault == "drop":
+            return
+        if (self.reorder or fault == "swap") and not self._kept:
+            self._kept = frames
+            return
+        frames, self._kept = [*frames, *self._kept], []
+        self._loop.call_soon_threadsafe(self._push, frames * (2 if self.twice or fault == "twice" else 1))
 
     def _push(self, frames: list[bytes]) -> None:
         for wire in list(self.listening):

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from data.door import Json
-
-if TYPE_CHECKING:
-    from live.sandbox.server import Sandbox
 
 
 def sandbox(
     tape: Annotated[
         Path | None, typer.Option(metavar="TAPE", help="A recorded or simulated tape; default: a seeded random walk.")
     ] = None,
+    random_walk: Annotated[bool, typer.Option("--random-walk", help="Say that no tape is meant.")] = False,
     speed: Annotated[float, typer.Option(min=0.1, max=1000.0, help="Times as fast as the tape happened.")] = 1.0,
     faults: Annotated[
         str,
-        typer.Option(metavar="PLAN", help="Such as '429=0.05,cut@3,ws.stall=2/h;seed=11'; see live/sandbox/faults.py."),
+        typer.Option(
+            metavar="PLAN",
+            help="mild, harsh, or such as '429=0.05,ws.stall=2/h,place.lost@1;seed=11'; docs/sandbox.md lists them.",
+        ),
     ] = "",
-    port: Annotated[int, typer.Option(min=0, max=65_534, help="REST here, streams on the next one; 0: any two.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65_520, help="The first of seven ports; 0: any that are free.")] = 0,
     symbols: Annotated[str, typer.Option(help="Without a tape: the symbols, joined by commas.")] = "AAPL,MSFT,SPY",
     sessions: Annotated[int, typer.Option(min=1, max=250, help="Without a tape: how many sessions.")] = 5,
     seed: Annotated[int, typer.Option(help="Without a tape: of the random walk.")] = 7,
@@ -30,48 +31,49 @@ def sandbox(
     plan: Annotated[
         str, typer.Option(help="full, or basic: without trades, quotes and the consolidated feed.")
     ] = "full",
+    cash: Annotated[float, typer.Option(min=1.0, help="Dollars of each broker's account at the start.")] = 100_000.0,
+    stamps: Annotated[
+        str, typer.Option(help="The time that orders carry: wall, as a program's own clock has it, or the tape's.")
+    ] = "wall",
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the brokers' own record there at the end, as JSON.")
+    ] = None,
+    write_accounts: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write an account file for each broker there, logged in.")
+    ] = None,
+    exit_at_end: Annotated[bool, typer.Option("--exit-at-end", help="End with the tape.")] = False,
     as_json: Json = False,
-) -> None:
-    """Serve a tape as Alpaca, Polygon and Robinhood on this machine, and print the variables to export."""
+) -> int:
+    """Serve a tape as Alpaca, Polygon, Robinhood and OpenAI on this machine, and print the variables to export."""
     import asyncio
 
     from data.errors import UsageError
+    from live.sandbox.broker_plan import divided
+    from live.sandbox.broker_serve import Wishes, serve
     from live.sandbox.faults import Faults
     from live.sandbox.market_tape import market_of_seed, market_of_tape
     from live.sandbox.server import Sandbox
     from live.sandbox.terms import Terms
 
-    if plan not in ("full", "basic"):
-        raise UsageError(f"there is no plan {plan!r}; there is full, basic")
+    for name, value, known in (("plan", plan, ("full", "basic")), ("stamps", stamps, ("wall", "tape"))):
+        if value not in known:
+            raise UsageError(f"there is no {name} {value!r}; there is {', '.join(known)}")
+    if tape is not None and random_walk:
+        raise UsageError("a tape and --random-walk are both given; leave one out")
     names = [name.strip() for name in symbols.split(",") if name.strip()]
     market = market_of_tape(tape) if tape is not None else market_of_seed(seed, names, sessions)
+    plans = divided(faults)
     box = Sandbox(
         market,
         speed=speed,
-        faults=Faults.parse(faults),
+        faults=Faults.parse(plans.market),
         terms=Terms(plan=plan),
         live=True,
         begin_ns=market.session_start(begin),
         skip_closed=True,
+        brokers=True,
+        broker_faults=plans.brokers,
+        cash=cash,
+        stamps=stamps,
     )
-    asyncio.run(_serve(box, port, as_json))
-
-
-async def _serve(box: Sandbox, port: int, as_json: bool) -> None:
-    import asyncio
-    import sys
-
-    from data.door import print_json
-
-    await box.start(port)
-    if as_json:
-        print_json(box.environment())
-    else:
-        for name, value in box.environment().items():
-            typer.echo(f"export {name}={value}")
-        typer.echo(f"# {', '.join(box.market.symbols)} from {box.market.source}; Ctrl-C ends it")
-    sys.stdout.flush()
-    try:
-        await asyncio.Event().wait()
-    finally:
-        await box.stop()
+    return asyncio.run(serve(box, Wishes(port, as_json, record, write_accounts, exit_at_end)))

@@ -17,10 +17,11 @@ from typing import Any, cast
 import msgspec
 
 from live.sandbox.broker_engine import Kind, Refusal, Side, Venue, VenueOrder, new_id
-from live.sandbox.broker_http import RETRY_AFTER, BrokerServer
+from live.sandbox.broker_http import BrokerServer, failure
 from live.sandbox.http import Request, Response, Routes, answer
+from live.sandbox.robinhood_market import BookOf, MarketTools
 from live.sandbox.robinhood_oauth import RESOURCE, Authorization
-from live.sandbox.robinhood_tools import SCHEMAS, misfit, order_row, position_rows, stamp
+from live.sandbox.robinhood_tools import SCHEMAS, misfit, order_row, position_rows
 
 PROTOCOL = "2025-06-18"
 PAGE = 4
@@ -33,6 +34,7 @@ ERRORS = {
     "late": (403, {"detail": "Order cannot be cancelled at this time."}),
     "unknown": (404, {"detail": "Not found."}),
     "shape": (400, {"detail": "Invalid order."}),
+    "blocked": (403, {"detail": "This account is restricted."}),
 }
 
 
@@ -41,10 +43,18 @@ class RobinhoodAgent:
 
     echo: orders carry their `ref_id`, as since October; without it they must be known by what they are.
     sse: answers come as server-sent events. opaque: page cursors are values, not addresses. schemas: the tools listed.
+    books: the price book of a symbol now; without it one is made around the quote.
     """
 
     def __init__(
-        self, venue: Venue, *, number: str = "900000123", echo: bool = True, sse: bool = False, opaque: bool = True
+        self,
+        venue: Venue,
+        *,
+        number: str = "900000123",
+        echo: bool = True,
+        sse: bool = False,
+        opaque: bool = True,
+        books: BookOf | None = None,
     ) -> None:
         self.venue, self.number = venue, number
         self.echo, self.sse, self.opaque = echo, sse, opaque
@@ -52,6 +62,7 @@ class RobinhoodAgent:
         self.agentic = [number]
         self.url = self.origin = self.api = ""
         self.calls: list[str] = []
+        self.told = MarketTools(venue, books)
         self.oauth = Authorization(lambda: self.origin, lambda: self.api)
         routes = Routes()
         self.oauth.add_to(routes)
@@ -65,9 +76,9 @@ class RobinhoodAgent:
             "get_accounts": self._accounts,
             "get_portfolio": self._portfolio,
             "get_equity_positions": lambda _: {"positions": position_rows(venue)},
-            "get_equity_quotes": self._quotes,
-            "get_equity_price_book": self._books,
-            "get_equity_tradability": self._tradability,
+            "get_equity_quotes": self.told.quotes,
+            "get_equity_price_book": self.told.books,
+            "get_equity_tradability": self.told.tradability,
             "review_equity_order": self._review,
             "place_equity_order": self._place,
             "get_equity_orders": self._orders,
@@ -75,9 +86,10 @@ class RobinhoodAgent:
             "get_watchlists": lambda _: {"watchlists": []},
         }
 
-    async def start(self) -> None:
-        """Listen on two ports of loopback: the tools, and the authorization."""
-        ports = [await server.start("127.0.0.1", 0) for server in self._servers]
+    async def start(self, port: int = 0) -> None:
+        """Listen on two ports of loopback: the tools, and the authorization (0: any; else `port` and the next)."""
+        asked = (port, port + 1 if port else 0)
+        ports = [await server.start("127.0.0.1", at) for server, at in zip(self._servers, asked, strict=True)]
         self.origin, self.api = (f"http://127.0.0.1:{port}" for port in ports)
         self.url = self.origin + RESOURCE
 
@@ -150,14 +162,16 @@ class RobinhoodAgent:
         text = msgspec.json.encode({"data": data, "guide": "Text for a model; a program ignores it."}).decode()
         return {"content": [{"type": "text", "text": text}], "isError": False}
 
+    def maintenance(self, down: bool) -> None:
+        """Answer nothing but 503 for as long as it is down."""
+        for server in self._servers:
+            server.down = down
+
     def _broken(self, fault: str) -> Response:
-        status = int(fault[:3])
-        if status == 401:
+        if fault == "401":
             self.oauth.expire()
             return self.oauth.challenge()
-        headers = {"Retry_After": RETRY_AFTER} if fault == "429-after" else {}
-        text = "Request was throttled. Expected available in 1 seconds." if status == 429 else "upstream failed"
-        return answer({"detail": text}, status, **headers)
+        return failure(fault)
 
     # --- the tools --------------------------------------------------------------------------------------------------
 
@@ -184,40 +198,6 @@ class RobinhoodAgent:
         held = f"{self.venue.buying_power:.4f}"
         power = {"buying_power": held, "unleveraged_buying_power": held, "display_currency": "USD"}
         return {"cash": f"{self.venue.cash:.8f}", "currency": "USD", "buying_power": power}
-
-    def _quotes(self, asked: dict[str, Any]) -> dict[str, Any]:
-        results = []
-        for symbol in asked["symbols"] or ():
-            if (told := self.venue.price(symbol)) is None:
-                raise Refusal("symbol", symbol)
-            quote = {"symbol": symbol, "bid_price": f"{told[0]:.6f}", "ask_price": f"{told[1]:.6f}", "state": "active"}
-            quote |= {"last_trade_price": f"{told[0]:.6f}", "venue_last_trade_time": stamp(self.venue.now())}
-            results.append({"quote": quote, "close": None})
-        return {"results": results}
-
-    def _books(self, asked: dict[str, Any]) -> dict[str, Any]:
-        symbols = asked["symbols"] or ()
-        if not 0 < len(symbols) <= 4:
-            raise ValueError("symbols: between 1 and 4 are allowed")
-        books = []
-        for symbol in symbols:
-            if (told := self.venue.price(symbol)) is None:
-                raise Refusal("symbol", symbol)
-            bids, asks = (
-                [{"price": f"{at + sign * Decimal('0.01') * i:.2f}", "quantity": 100 * (i + 1)} for i in range(5)]
-                for at, sign in zip(told, (-1, 1), strict=True)
-            )
-            books.append({"symbol": symbol, "updated_at": stamp(self.venue.now()), "asks": asks, "bids": bids})
-        return {"books": books}
-
-    def _tradability(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "results": [
-                {"symbol": symbol, "tradeable": True, "fractional_tradability": "tradable", "state": "active"}
-                for symbol in asked["symbols"] or ()
-                if self.venue.price(symbol) is not None
-            ]
-        }
 
     def _order(self, asked: dict[str, Any]) -> VenueOrder:
         if asked["type"] not in KINDS or asked["side"] not in ("buy", "sell") or "quantity" not in asked:

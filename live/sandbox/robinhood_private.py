@@ -1,5 +1,7 @@
 """The private endpoints that Robinhood's own apps use, on loopback: orders as forms, lists with absolute addresses.
 
+The user logs in with name and password, without a second device, and gets the one token that is good.
+
 Every address in an answer is `https://api.robinhood.com/...`, as the vendor writes it; a client must send all of them
 here itself.
 """
@@ -8,10 +10,11 @@ from __future__ import annotations
 
 import datetime as dt
 import urllib.parse
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any, cast
 
-from live.sandbox.broker_engine import Refusal, Side, Venue, VenueOrder, new_id
+from live.sandbox.broker_engine import Kind, Refusal, Side, Venue, VenueOrder, new_id
 from live.sandbox.broker_http import BrokerServer
 from live.sandbox.http import Request, Response, Routes, answer
 from live.sandbox.robinhood_rest import API, instrument_id
@@ -27,14 +30,26 @@ REFUSALS: dict[str, tuple[int, dict[str, Any]]] = {
     "shape": (400, {"non_field_errors": ["Invalid order."]}),
     "late": (400, {"detail": "Order cannot be cancelled at this time."}),
     "unknown": (404, {"detail": "Not found."}),
+    "blocked": (403, {"detail": "Your account is restricted from trading."}),
 }
 
 
 class RobinhoodPrivate:
-    """One customer with one account. `http_url` is known once it has started; `token` is the one that is good."""
+    """One customer with one account. `http_url` is known once it has started; `token` is the one that is good.
 
-    def __init__(self, venue: Venue, number: str = "5SANDBOX1", token: str = "sandbox-token") -> None:  # noqa: S107
-        self.venue, self.number, self.token = venue, number, token
+    quotes: serves quotes, instruments and books of a market instead of the venue's prices. user: name and password.
+    """
+
+    def __init__(
+        self,
+        venue: Venue,
+        number: str = "5SANDBOX1",
+        token: str = "sandbox-token",  # noqa: S107  # of a market that has nothing to protect
+        *,
+        quotes: Callable[[Routes], None] | None = None,
+        user: tuple[str, str] = ("sandbox", "sandbox-password"),
+    ) -> None:
+        self.venue, self.number, self.token, self._user = venue, number, token, user
         self.http_url = ""
         self.places: list[dict[str, str]] = []
         self._symbols: dict[str, str] = {}
@@ -43,14 +58,19 @@ class RobinhoodPrivate:
         routes.add("GET", "/orders/", self._guarded(self._list))
         routes.add("POST", "/orders/{order_id}/cancel/", self._guarded(self._cancel))
         routes.add("GET", "/positions/", self._guarded(self._positions))
+        routes.add("GET", "/orders/{order_id}/", self._guarded(self._get))
         routes.add("GET", "/accounts/", self._guarded(self._accounts))
+        routes.add("GET", "/accounts/{number}", self._guarded(self._account))
+        routes.add("POST", "/oauth2/token/", self._log_in)
+        if quotes is not None:
+            quotes(routes)
         routes.add("GET", "/instruments/", self._instruments)
         routes.add("GET", "/quotes/", self._quotes)
         self.http = BrokerServer(routes, venue.faults, _operation)
 
-    async def start(self) -> None:
+    async def start(self, port: int = 0) -> None:
         """Listen on a port of loopback."""
-        self.http_url = f"http://127.0.0.1:{await self.http.start('127.0.0.1', 0)}"
+        self.http_url = f"http://127.0.0.1:{await self.http.start('127.0.0.1', port)}"
 
     async def stop(self) -> None:
         """Close it."""
@@ -77,13 +97,14 @@ class RobinhoodPrivate:
         trigger, kind = form["trigger"], form["type"]
         if kind == "market" and trigger == "immediate" and form["time_in_force"] == "gtc":
             return answer({"non_field_errors": ["Invalid Good Til Canceled order."]}, 400)
-        if (form["extended_hours"] == "true") != (form["market_hours"] != "regular_hours"):
+        if (form["extended_hours"].lower() == "true") != (form["market_hours"] != "regular_hours"):
             return answer({"non_field_errors": ["Extended hours and market hours mismatch."]}, 400)
         stop = form.get("stop_price")
+        kinds: dict[tuple[str, str], Kind] = {("stop", "market"): "stop", ("stop", "limit"): "stop_limit"}
         try:
             order = VenueOrder(
                 new_id(), form["ref_id"], form["symbol"], cast("Side", form["side"]),
-                "stop" if trigger == "stop" else "limit" if kind == "limit" else "market", Decimal(form["quantity"]),
+                kinds.get((trigger, kind), "limit" if kind == "limit" else "market"), Decimal(form["quantity"]),
                 self.venue.now(), Decimal(form["price"]) if kind == "limit" else None,
                 Decimal(stop) if stop else None, form["time_in_force"],
             )  # fmt: skip
@@ -100,6 +121,11 @@ class RobinhoodPrivate:
         after = f"{API}/orders/?cursor={start + PAGE}&updated_at%5Bgte%5D={urllib.parse.quote(since)}"
         page = [self._row(order) for order in rows[start : start + PAGE]]
         return answer({"next": after if start + PAGE < len(rows) else None, "previous": None, "results": page})
+
+    def _get(self, _request: Request, order_id: str) -> Response:
+        if order_id not in self.venue.orders:
+            raise Refusal("unknown")
+        return answer(self._row(self.venue.orders[order_id]))
 
     def _cancel(self, _request: Request, order_id: str) -> Response:
         self.venue.cancel(order_id)
@@ -120,7 +146,15 @@ class RobinhoodPrivate:
         return answer({"next": None, "previous": None, "results": rows})
 
     def _accounts(self, _request: Request) -> Response:
-        row = {
+        return answer({"next": None, "previous": None, "results": [self._account_row()]})
+
+    def _account(self, _request: Request, number: str) -> Response:
+        if number != self.number:
+            raise Refusal("unknown")
+        return answer(self._account_row())
+
+    def _account_row(self) -> dict[str, Any]:
+        return {
             "url": f"{API}/accounts/{self.number}/",
             "account_number": self.number,
             "type": "cash",
@@ -128,10 +162,16 @@ class RobinhoodPrivate:
             "portfolio_cash": f"{self.venue.cash:.4f}",
             "buying_power": f"{self.venue.buying_power:.4f}",
             "deactivated": False,
-            "locked": False,
+            "locked": bool(self.venue.blocked),
             "only_position_closing_trades": False,
         }
-        return answer({"next": None, "previous": None, "results": [row]})
+
+    def _log_in(self, request: Request) -> Response:
+        form = dict(urllib.parse.parse_qsl(request.body.decode()))
+        if (form.get("username"), form.get("password")) != self._user:
+            return answer({"detail": "Unable to log in with provided credentials."}, 400)
+        told = {"access_token": self.token, "token_type": "Bearer", "expires_in": 86_400, "scope": "internal"}
+        return answer({**told, "refresh_token": "sandbox-refresh", "mfa_code": None, "backup_code": None})
 
     def _instruments(self, request: Request) -> Response:
         symbol = request.query.get("symbol", "")
@@ -166,6 +206,8 @@ class RobinhoodPrivate:
 
 
 def _operation(request: Request) -> str:
+    if request.path == "/oauth2/token/":
+        return "token"
     if request.path.endswith("/cancel/"):
         return "cancel"
     if request.method == "POST":

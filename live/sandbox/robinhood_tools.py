@@ -92,7 +92,7 @@ def order_row(order: VenueOrder, echo: bool) -> dict[str, Any]:
         "price": None if order.limit is None else f"{order.limit:.6f}",
         "stop_price": None if order.stop is None else f"{order.stop:.6f}",
         "average_price": None if average is None else f"{average:.6f}",
-        "fees": "0.000000",
+        "fees": f"{order.fees:.6f}",
         "dollar_based_amount": None,
         "time_in_force": order.life,
         "market_hours": order.hours,
@@ -105,7 +105,7 @@ def order_row(order: VenueOrder, echo: bool) -> dict[str, Any]:
                 "price": f"{each.price:.6f}",
                 "quantity": f"{each.quantity:.6f}",
                 "timestamp": stamp(each.ts),
-                "fees": "0.000000",
+                "fees": f"{each.fee:.6f}",
             }
             for each in done
         ],
