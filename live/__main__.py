@@ -10,6 +10,8 @@ import typer
 from data.door import INTERRUPTED, Json, new_app, print_json, run
 from live.cli_arm import arm
 from live.cli_control import flatten, halt, resume, status
+from live.cli_export import Since, Symbols, Until, export
+from live.cli_fleet import fleet
 from live.cli_hub import hub
 from live.cli_login import login
 from live.sandbox.cli import sandbox
@@ -64,7 +66,7 @@ def replay_journal(journal: JournalFile, strategy: StrategyFile = "", as_json: J
     from live.core.core import Core
     from live.header import code_hash
     from live.journal import SqliteJournal
-    from live.session import replay
+    from live.replay import replay
 
     book = SqliteJournal.open(journal)
     try:
@@ -116,14 +118,17 @@ def show(journal: JournalFile, as_json: Json = False) -> None:
 
 
 @app.command()
-def trades(journal: JournalFile, as_json: Json = False) -> None:
-    """Print every closed trade of a journal, entry to exit."""
+def trades(
+    journal: JournalFile, since: Since = "", until: Until = "", symbol: Symbols = "", as_json: Json = False
+) -> None:
+    """Print the closed trades of a journal, entry to exit; those that ended in these sessions."""
     import msgspec
 
     from data.calendar import utc
+    from live.export import of_sessions
 
     _, ledger = _read(journal)
-    closed = ledger.trades()
+    closed = of_sessions(ledger.trades(), lambda line: line.exit_ts, since=since, until=until, symbols=symbol)
     if as_json:
         print_json(msgspec.to_builtins(closed))
         return
@@ -196,8 +201,10 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
 
 
 app.command()(sandbox)
+app.command()(export)
 for command in (login, arm, status, halt, resume, flatten, hub):
     app.command()(command)
+app.add_typer(fleet, name="fleet")
 
 if __name__ == "__main__":
     run(app)

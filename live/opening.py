@@ -14,10 +14,10 @@ from live.core.core import Core
 from live.core.plan import Plan
 from live.header import Feed, JournalHeader, built
 from live.journal import SqliteJournal, exists
-from live.session import Session
+from live.session_paper import PaperSession
 
 
-def open_session(plan: Plan, feed: Feed, account: Account, path: Path, *, group: int) -> Session:
+def open_session(plan: Plan, feed: Feed, account: Account, path: Path, *, group: int) -> PaperSession:
     """A session on the journal at `path`, gone through again where it holds something.
 
     Raises:
@@ -40,7 +40,7 @@ def open_session(plan: Plan, feed: Feed, account: Account, path: Path, *, group:
         _same_settings(journal.header, plan, feed, path)
         core = Core(plan, account.strategy)
         broker = PaperBroker(plan.symbols, plan.the_costs(), plan.cash)
-        session = Session(core, broker, journal, group=group, tell=_say)
+        session = PaperSession(core, broker, journal, group=group, tell=_say)
         if begun:
             session.resume()
             journal.append_resumed(now)

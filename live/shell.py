@@ -24,7 +24,8 @@ from live.feed import TapeFeed
 from live.header import Feed
 from live.lock import held
 from live.opening import open_session
-from live.session import GROUP, Session
+from live.session import GROUP
+from live.session_paper import PaperSession
 from live.summary import Summary, summary_of
 
 COLLECT_EVERY = 2_000
@@ -72,7 +73,7 @@ def _same_books(differences: list[str]) -> None:
         raise JournalError(f"books do not match: {'; '.join(differences)}; compare them with the broker's own page")
 
 
-async def _trade(session: Session, feed: TapeFeed, stop: _Stop, speed: float, listener: Listener) -> None:
+async def _trade(session: PaperSession, feed: TapeFeed, stop: _Stop, speed: float, listener: Listener) -> None:
     plan, core = session.core.plan, session.core
     columns = [feed.header.symbols.index(symbol) for symbol in plan.symbols]
     whole = columns == list(range(len(feed.header.symbols)))

@@ -24,7 +24,8 @@ from live.core.plan import Plan
 from live.header import Feed, JournalHeader, built
 from live.journal import MEMORY, SqliteJournal, steps
 from live.ledger import Ledger
-from live.session import Session, replay
+from live.replay import replay
+from live.session_paper import PaperSession as Session
 from strategies.common.costs import Costs
 from strategies.common.load import load_strategy, strategy_names
 from strategies.common.position import REASONS

@@ -129,7 +129,7 @@ class AlpacaRoute:
             raise Duplicate("Alpaca has an order of this client_order_id")
         if answer.status in (400, 403, 404, 422):
             raise Refused(f"{text} (HTTP {answer.status})")
-        raise Lost(f"HTTP {answer.status}")
+        raise answer.lost()
 
     def cancel(self, ticket: Ticket) -> None:
         """Ask for a cancel; it happens later, or not."""
@@ -137,7 +137,7 @@ class AlpacaRoute:
         if answer.status in (404, 422):
             raise TooLate(_said(answer)[1])
         if answer.status not in (200, 204):
-            raise Lost(f"HTTP {answer.status}")
+            raise answer.lost()
 
     def look(self, tickets: Sequence[Ticket]) -> dict[str, Seen]:
         """Each of these by its key."""
@@ -151,7 +151,7 @@ class AlpacaRoute:
                     row = self._whole(self._ask("GET", f"/v2/orders/{row['id']}?nested=true"))
                 found[ticket.key] = self._seen(row, ticket.key)
             elif answer.status != 404:
-                raise Lost(f"HTTP {answer.status}")
+                raise answer.lost()
         return found
 
     def pushed(self) -> list[Seen]:
@@ -177,6 +177,10 @@ class AlpacaRoute:
         down, self._updates.down = self._updates.down, False
         return down
 
+    def deaf(self) -> str:
+        """The stream tells of orders, or why it does not."""
+        return "" if self._updates.listening else "Alpaca's stream of order updates is down"
+
     def books(self) -> Books:
         """Positions, cash, and open orders by `client_order_id`."""
         try:
@@ -197,7 +201,7 @@ class AlpacaRoute:
 
     def _whole(self, answer: Answer) -> Any:
         if answer.status != 200:
-            raise Lost(f"HTTP {answer.status}")
+            raise answer.lost()
         return answer.json()
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Answer:
@@ -223,5 +227,5 @@ class AlpacaRoute:
 def _said(answer: Answer) -> tuple[int, str]:
     told = answer.json()
     if not isinstance(told, dict):
-        raise Lost(f"HTTP {answer.status} without a reason")
+        raise answer.lost(" without a reason")
     return int(told.get("code") or 0), str(told.get("message", ""))[:200]

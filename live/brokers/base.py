@@ -10,6 +10,10 @@ import msgspec
 from data.rows import Row
 from live.core.commands import Command, Protect, Submit
 from live.core.events import BrokerEvent
+from strategies.common.position import nan
+
+Priority = Literal["exit", "entry", "poll"]
+"""In this order: what may not wait, what must not be late, and what only asks."""
 
 
 class Capabilities(msgspec.Struct, frozen=True):
@@ -45,11 +49,19 @@ class Capabilities(msgspec.Struct, frozen=True):
 
 
 class Books(msgspec.Struct, frozen=True):
-    """What the broker says the account holds: signed shares of every symbol held, cash, keys of its open orders."""
+    """What the broker says the account holds: signed shares of every symbol held, cash, keys of its open orders.
+
+    equity, settled_cash: NaN where it does not say. day_trades, good_faith_violations: None likewise, regime: "".
+    """
 
     positions: dict[str, float]
     cash: float
     open_orders: list[str]
+    equity: float = nan
+    settled_cash: float = nan
+    day_trades: int | None = None
+    good_faith_violations: int | None = None
+    day_trade_regime: Literal["", "legacy_pdt", "intraday_margin", "off"] = ""
 
 
 class Broker(Protocol):
@@ -79,7 +91,8 @@ class SimulatedBroker(Broker, Protocol):
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What the journal knows of an order that had not ended. filled: shares, paid: their dollars; executions: by id.
+    """What the journal knows of an order that had not ended. filled: shares, paid: their dollars, fees: theirs;
+    executions: by id.
 
     Of a protection that was amended, every `Protect` is one of these, in the order in which they were sent.
     """
@@ -88,12 +101,31 @@ class Known(msgspec.Struct, frozen=True):
     filled: float = 0.0
     paid: float = 0.0
     executions: tuple[str, ...] = ()
+    fees: float = 0.0
 
 
 class VenueBroker(Broker, Protocol):
-    """A broker over a network. `trouble` says why nothing can be sent at all, "" where it can."""
+    """A broker over a network; one call at a time.
+
+    trouble: why nothing can be sent at all, "" where it can. deaf: why news of our orders does not reach us. Both may
+    be read while a call runs. fresh_s: how long after its decision an entry may be sent.
+    """
 
     trouble: str
+    fresh_s: float
+
+    @property
+    def deaf(self) -> str:
+        """Why news of our orders does not reach us, "" where it does."""
+        ...
+
+    def wait_s(self, priority: Priority) -> float:
+        """Seconds until a request of this kind has room in the budget; 0 now. Between calls only, as is `hold_s`."""
+        ...
+
+    def hold_s(self) -> float:
+        """Seconds for which nothing may be asked at all: the broker said so, or fails."""
+        ...
 
     def open(self, known: Sequence[Known] = ()) -> None:
         """Connect, check that this is the account that was meant, and take up the orders of an earlier process."""

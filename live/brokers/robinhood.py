@@ -143,6 +143,10 @@ class RobinhoodRoute:
         """There is none."""
         return False
 
+    def deaf(self) -> str:
+        """There is no stream: what is asked for is heard."""
+        return ""
+
     def books(self) -> Books:
         """Positions without the empty rows, cash, open orders by `ref_id` or, without one, by Robinhood's id."""
         account = {"account_number": self._grant.account}

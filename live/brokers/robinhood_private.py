@@ -161,7 +161,7 @@ class PrivateRoute:
         if answer.status in (200, 201) and isinstance(told, dict) and told.get("id"):
             return seen_of(told, ticket.key)
         if not isinstance(told, dict) or answer.status not in (400, 403, 404):
-            raise Lost(f"HTTP {answer.status}")
+            raise answer.lost()
         if "ref_id" in told:
             raise Duplicate("Robinhood has an order of this ref_id")
         raise Refused(_reason(told, answer.status))
@@ -172,7 +172,7 @@ class PrivateRoute:
         if answer.status in (400, 404):
             raise TooLate(_reason(answer.json(), answer.status))
         if answer.status != 200:
-            raise Lost(f"HTTP {answer.status}")
+            raise answer.lost()
 
     def look(self, tickets: Sequence[Ticket]) -> dict[str, Seen]:
         """Every order of since the oldest of these, by `ref_id`."""
@@ -187,6 +187,10 @@ class PrivateRoute:
     def stream_was_down(self) -> bool:
         """There is none."""
         return False
+
+    def deaf(self) -> str:
+        """There is no stream: what is asked for is heard."""
+        return ""
 
     def books(self) -> Books:
         """Positions, cash, and open orders by `ref_id`."""
@@ -241,7 +245,7 @@ class PrivateRoute:
     def _ask_price(self, symbol: str) -> Decimal:
         answer = self._ask("GET", f"/quotes/?{urllib.parse.urlencode({'symbols': symbol})}")
         if answer.status != 200:
-            raise Lost(f"HTTP {answer.status} for a quote")
+            raise answer.lost(" for a quote")
         try:
             price = Decimal(str(answer.json()["results"][0]["ask_price"]))
         except (TypeError, KeyError, IndexError, ArithmeticError):
@@ -261,7 +265,7 @@ class PrivateRoute:
             answer = self._ask("GET", path)
             told = answer.json() if answer.status == 200 else None
             if not isinstance(told, dict) or not isinstance(told.get("results"), list) or "next" not in told:
-                raise Lost(f"HTTP {answer.status} without a whole list")
+                raise answer.lost(" without a whole list")
             rows += told["results"]
             if not told["next"]:
                 return rows

@@ -254,7 +254,7 @@ class Session:
         if self.status == BROKEN:
             return Lost("the connection broke before the answer")
         if self.status >= 400:
-            return Lost(f"HTTP {self.status}")
+            return Lost(f"HTTP {self.status}", self.status)
         return Lost(" ".join(text.split())[:120])
 
 
@@ -277,7 +277,7 @@ def _refusal(text: str) -> WireError:
         seconds = _THROTTLED.search(body)
         return Busy("throttled", float(seconds[1]) if seconds else None)
     if status >= 500:
-        return Lost(f"their API failed with {status}")
+        return Lost(f"their API failed with {status}", status)
     try:
         told = msgspec.json.decode(body)
         text = str(told.get("detail") or body) if isinstance(told, dict) else body

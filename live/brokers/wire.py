@@ -38,7 +38,11 @@ class NotSent(WireError):  # noqa: N818  # an outcome
 
 
 class Lost(WireError):  # noqa: N818  # an outcome
-    """It may have been done."""
+    """It may have been done. status: of a failure that the venue told of, 0 where nothing came."""
+
+    def __init__(self, reason: str, status: int = 0) -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 class Busy(WireError):  # noqa: N818  # an outcome
@@ -77,6 +81,10 @@ class Answer(NamedTuple):
             return msgspec.json.decode(self.body)
         except msgspec.DecodeError:
             raise Lost(f"an answer (HTTP {self.status}) that is not JSON") from None
+
+    def lost(self, what: str = "") -> Lost:
+        """An answer that says nothing of what was asked."""
+        return Lost(f"HTTP {self.status}{what}", self.status)
 
     def busy(self) -> Busy:
         """The refusal of an answer with status 429."""

@@ -17,12 +17,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from data.calendar import SECOND_NS
 from data.errors import AuthError
 from data.sources.base import Clock, WallClock
-from live.brokers.base import Books, Capabilities, Known
+from live.brokers.base import Books, Capabilities, Known, Priority
 from live.brokers.wire import Busy, Duplicate, Lost, NotSent, Refused, WireError
-from live.brokers.wire_budget import Budget, Priority
+from live.brokers.wire_budget import Budget
 from live.brokers.wire_guards import Guards
 from live.brokers.wire_orders import Seen, Ticket, key_of, learn
 from live.brokers.wire_route import Patience, Route
@@ -30,6 +32,7 @@ from live.core.commands import Cancel, Command, Protect, Submit
 from live.core.events import BrokerEvent, OrderQuarantined, OrderRefused, OrderSent, OrderUnknown
 
 ENTRIES = ("entry", "reversal")
+BOOKS_REQUESTS = 3
 
 
 class Desk:
@@ -48,6 +51,8 @@ class Desk:
         self.clock = WallClock() if clock is None else clock
         self.budget = Budget(self.capabilities.requests_a_minute, self.clock)
         self.trouble = ""
+        self.fresh_s = self.patience.fresh_s
+        self._unheard = ""
         self._tickets: dict[str, Ticket] = {}
         self._guards = Guards(self)
         self._looked = 0
@@ -105,7 +110,33 @@ class Desk:
             UnavailableError: it was not to be had; an account is never taken for flat.
         """
         with self._lock:
-            return self.route.books()
+            self.budget.spend(BOOKS_REQUESTS)
+            try:
+                told = self.route.books()
+            except AuthError as over:
+                self.trouble = str(over)
+                raise
+            self._answered()
+            names = {ticket.key: ticket.order_id for ticket in self._tickets.values()}
+            names |= {ticket.venue_id: ticket.order_id for ticket in self._tickets.values() if ticket.venue_id}
+            return replace(told, open_orders=list(dict.fromkeys(names.get(key, key) for key in told.open_orders)))
+
+    @property
+    def deaf(self) -> str:
+        """Why news of our orders does not reach us, "" where it does."""
+        return self._unheard or self.route.deaf()
+
+    def wait_s(self, priority: Priority) -> float:
+        """Seconds until a request of this kind has room in the budget; 0 now."""
+        return self.budget.wait_s(priority)
+
+    def hold_s(self) -> float:
+        """Seconds for which nothing may be asked at all."""
+        return self.budget.hold_s()
+
+    def requests(self) -> tuple[int, int]:
+        """Requests of the last minute, and how many are allowed; 0 for any number."""
+        return self.budget.used(), self.capabilities.requests_a_minute
 
     # --- for the guards ---------------------------------------------------------------------------------------------
 
@@ -132,7 +163,7 @@ class Desk:
             ticket.stage, ticket.ended = "over", "refused"
             return [OrderRefused(self.now(), ticket.order_id, str(no), late=ticket.accepted)]
         except Busy as busy:
-            self.budget.hold(wait := busy.after_s or self.patience.busy_s)
+            wait = self.budget.busy(busy.after_s)
             ticket.not_before_ns = self.now() + int(wait * SECOND_NS)
             if self.capabilities.busy_is_refusal and not doubt:
                 ticket.stage = "due"
@@ -148,7 +179,9 @@ class Desk:
             ticket.registered = True
             return self._lost(ticket, str(known)) + self.look("entry")
         except Lost as lost:
+            self._fails(lost)
             return self._lost(ticket, str(lost))
+        self._answered()
         return learn(ticket, seen, self.now())
 
     def look(self, priority: Priority) -> list[BrokerEvent]:
@@ -159,15 +192,12 @@ class Desk:
         self._looked = self.now()
         try:
             found = self.route.look(out)
-        except Busy as busy:
-            self.budget.hold(busy.after_s or self.patience.busy_s)
+        except (WireError, AuthError) as error:
+            self._fails(error)
+            self._unheard = f"the broker does not say what became of our orders ({error})"
             return []
-        except AuthError as over:
-            self.trouble = str(over)
-            return []
-        except WireError:
-            return []
-        self.trouble = ""
+        self._answered()
+        self._unheard = self.trouble = ""
         events: list[BrokerEvent] = []
         for ticket in out:
             if (seen := found.get(ticket.key)) is not None:
@@ -188,13 +218,23 @@ class Desk:
         ticket.cancel_sent_ns = self.now()
         try:
             self.route.cancel(ticket)
-        except Busy as busy:
-            self.budget.hold(busy.after_s or self.patience.busy_s)
-        except AuthError as over:
-            self.trouble = str(over)
-        except WireError:
-            pass  # whether it was done, came too late or got lost: the look tells
+        except (WireError, AuthError) as error:
+            self._fails(error)  # whether it was done, came too late or got lost: the look tells
+        else:
+            self._answered()
         return self.look("exit")
+
+    def _answered(self) -> None:
+        self.budget.answered()
+
+    def _fails(self, error: WireError | AuthError) -> None:
+        """What a request that failed says of the venue."""
+        if isinstance(error, AuthError):
+            self.trouble = str(error)
+        elif isinstance(error, Busy):
+            self.budget.busy(error.after_s)
+        elif isinstance(error, Lost) and (error.status >= 500 or error.status == 403):
+            self.budget.failed()
 
     # --- one order --------------------------------------------------------------------------------------------------
 
@@ -334,7 +374,7 @@ class Desk:
         ticket.born_ns = ticket.sent_ns = command.ts
         ticket.quiet = isinstance(command, Protect)
         ticket.filled, ticket.paid, ticket.executions = known.filled, known.paid, set(known.executions)
-        ticket.by_sums = not known.executions and known.filled > 0.0
+        ticket.fees, ticket.by_sums = known.fees, not known.executions and known.filled > 0.0
         ticket.cleared, ticket.unknown_ns = False, self.now()
         self.track(ticket)
         if isinstance(command, Protect):

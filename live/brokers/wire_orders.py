@@ -181,7 +181,9 @@ def _filled(ticket: Ticket, each: Done, now: int) -> Fill:
     ticket.filled = round(ticket.filled + each.quantity, 9)
     ticket.paid += each.quantity * each.price
     ticket.fees += each.fee
-    leg = each.leg
+    leg, name = each.leg, each.id
+    if ticket.key != ticket.order_id:  # of an amended protection: after a restart it must be known which of its orders
+        name = f"{ticket.key}/{name}"
     if not leg and isinstance(ticket.command, Protect):
         leg = "target" if ticket.kind == "limit" else "stop"
-    return Fill(now, ticket.order_id, each.id, each.quantity, each.price, each.fee, leg)
+    return Fill(now, ticket.order_id, name, each.quantity, each.price, each.fee, leg)

@@ -17,7 +17,7 @@ class Patience:
     look_s: between two looks at orders that are out; look_behind_stream_s: where a stream tells too.
     fresh_s: an entry is sent at most so long after it was decided. budget_s: to wait for room in the budget.
     settle_s: at once for a cancel that an exit waits for, in steps of settle_step_s; then from poll to poll.
-    cancel_again_s: before a cancel is repeated. busy_s: after a 429 that says nothing. resends: with the same key.
+    cancel_again_s: before a cancel is repeated. resends: with the same key.
     quarantine_s: unknown for so long, and a person is called.
     """
 
@@ -28,7 +28,6 @@ class Patience:
     settle_s: float = 5.0
     settle_step_s: float = 0.25
     cancel_again_s: float = 3.0
-    busy_s: float = 5.0
     resends: int = 1
     quarantine_s: float = 60.0
 
@@ -66,6 +65,10 @@ class Route(Protocol):
 
     def stream_was_down(self) -> bool:
         """True once after the stream was away: what it missed is to be asked for."""
+        ...
+
+    def deaf(self) -> str:
+        """Why a stream that should tell of orders does not; "" where it does, or where there is none."""
         ...
 
     def books(self) -> Books:

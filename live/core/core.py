@@ -19,9 +19,10 @@ import msgspec
 from data.calendar import SECOND_NS, parse_clock
 from live.core.columns import columns_of, put
 from live.core.commands import Alert, Command
-from live.core.desk import Desk
+from live.core.desk import OPERATOR, Desk
 from live.core.events import (
     AccountFacts,
+    AmendSent,
     Event,
     Fill,
     Gate,
@@ -61,10 +62,11 @@ from strategies.common.position import (
 )
 from strategies.common.stream import Stream
 
-OPERATOR = "operator"
 UNKNOWN_ALARM_S = 30.0
 UNKNOWN_PAGE_S = 300.0
 SILENT_ROWS = 3
+STARTING = "starting"
+"""Why every gate is closed when a process begins: nobody needs to be told."""
 
 
 class Core:
@@ -96,6 +98,7 @@ class Core:
         self._steps: dict[type, Callable[[Any], list[Command]]] = {
             Row: self._on_row,
             Fill: desk.filled,
+            AmendSent: lambda _: [],
             OrderSent: lambda e: desk.moved(e, State.SENDING),
             OrderAccepted: lambda e: desk.moved(e, State.WORKING if e.working else State.ACKED),
             OrderUnknown: desk.lost,
@@ -184,6 +187,7 @@ class Core:
         mark(s, self.account, x, self.knobs, count)
         commands: list[Command] = []
         desk.marked(row, commands)
+        desk.overdue(row.ts, commands)
         if desk.halted:  # an entry of size nothing is not taken, and a reversal becomes an exit
             x[SIZE::FIELDS] = [0.0] * count
         if decide(s, self.account, x, self.knobs, count, row.to_close) > 0:
@@ -231,6 +235,8 @@ class Core:
             return []
         if event.open:
             return [Alert(event.ts, "info", "gate.open", f"{event.name} is in order again")]
+        if event.reason == STARTING:
+            return []
         commands: list[Command] = []
         self.desk.cancel_entries(event.ts, commands)
         text = f"no new positions while {event.name} is not in order: {event.reason}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from data.calendar import SECOND_NS
 from live.core.commands import Alert, Cancel, Command, Side, Submit
 from live.core.events import Fill, OrderQuarantined, OrderRefused, OrderUnknown, Row
 from live.core.gatekeeper import Gatekeeper
@@ -34,6 +35,10 @@ from strategies.common.position import (
     fresh,
     opens_risk,
 )
+
+EXIT_AGAIN_NS = 30 * SECOND_NS
+"""An exit that has waited so long for its limit is priced anew."""
+OPERATOR = "operator"
 
 
 class Desk:
@@ -123,7 +128,7 @@ class Desk:
 
     def release(self, j: int, commands: list[Command]) -> None:
         """Send what was held for symbol j, where nothing can fill against it any more: the rest of the position."""
-        if j not in self.held or self.guards.blocks(j):
+        if j not in self.held or self.waiting[j] is not None or self.guards.blocks(j):
             return
         b = j * SLOTS
         reason, source = self.held.pop(j)
@@ -154,6 +159,21 @@ class Desk:
         """Ask every order back that would open a position."""
         for j, waiting in enumerate(self.waiting):
             if waiting is not None and opens_risk(self.slots, j * SLOTS):
+                self.cancel(waiting, ts, commands)
+
+    def overdue(self, ts: int, commands: list[Command]) -> None:
+        """Ask back what an earlier row left waiting; on paper nothing is by then.
+
+        An entry is good until the next row. An exit whose limit the market has left behind gets another: it is held,
+        and goes out again for what is left once the end of the first is known.
+        """
+        for j, waiting in enumerate(self.waiting):
+            if waiting is None:
+                self.release(j, commands)
+            elif waiting.decided < ts and opens_risk(self.slots, j * SLOTS):
+                self.cancel(waiting, ts, commands)
+            elif self.plan.is_live and ts - waiting.decided >= EXIT_AGAIN_NS and not waiting.cancelling:
+                self.held[j] = (waiting.reason, "operator" if waiting.reason == OPERATOR else "rule")
                 self.cancel(waiting, ts, commands)
 
     def halt(self, ts: int, name: str, why: str, commands: list[Command]) -> None:
@@ -283,8 +303,13 @@ class Desk:
         j = order.column
         commands: list[Command] = []
         if self.waiting[j] is order:
+            entry = opens_risk(self.slots, j * SLOTS)
             self.waiting[j] = None
             clear_order(self.slots, j * SLOTS)
+            if self.plan.is_live and not entry and order.state in (State.CANCELLED, State.EXPIRED):
+                self.held.setdefault(j, (order.reason, "operator" if order.reason == OPERATOR else "rule"))
+                if not order.cancelling:  # its day ended: the next row sends it again
+                    return commands
         self.guards.met(order, 0.0)
         self.release(j, commands)
         if not (order.kind == "protect" and order.state is State.REFUSED):

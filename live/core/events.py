@@ -15,6 +15,7 @@ from live.core.facts import AccountFacts, Gate, SymbolFacts
 
 __all__ = [
     "AccountFacts",
+    "AmendSent",
     "BrokerEvent",
     "Event",
     "Fill",
@@ -45,6 +46,14 @@ class OrderSent(msgspec.Struct, frozen=True, gc=False, tag="sent"):
     ts: int
     order_id: str
     attempt: int = 1
+
+
+class AmendSent(msgspec.Struct, frozen=True, gc=False, tag="amending"):
+    """The shell is about to send a changed protection under a key of its own: durable before the first byte leaves."""
+
+    ts: int
+    order_id: str
+    key: str
 
 
 class OrderAccepted(msgspec.Struct, frozen=True, gc=False, tag="accepted"):
@@ -163,7 +172,7 @@ BrokerEvent = (
 )
 News = Gate | SymbolFacts | AccountFacts
 """What neither the market's rows nor the broker's answers say; see `live.core.facts`."""
-Event = Row | BrokerEvent | Timer | Operator | News | Snapshot | PersonSays
+Event = Row | BrokerEvent | AmendSent | Timer | Operator | News | Snapshot | PersonSays
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Event)

@@ -41,7 +41,7 @@ def decisions(symbols: int, name: str = "momentum") -> list[dict]:
     from live.core.plan import Plan
     from live.header import Feed, JournalHeader, built
     from live.journal import MEMORY, SqliteJournal, steps
-    from live.session import Session
+    from live.session_paper import PaperSession as Session
     from strategies.common.load import load_strategy
 
     names = [f"S{chr(65 + j)}X" for j in range(symbols)]

@@ -24,7 +24,7 @@ from live.sandbox.robinhood_mcp import RobinhoodAgent
 from live.sandbox.robinhood_private import RobinhoodPrivate
 
 PRICES = {"AAPL": (100.0, 100.02), "MSFT": (50.0, 50.02)}
-PATIENCE = Patience(look_s=0.5, look_behind_stream_s=5.0, settle_step_s=0.2, busy_s=1.0, cancel_again_s=1.0)
+PATIENCE = Patience(look_s=0.5, look_behind_stream_s=5.0, settle_step_s=0.2, cancel_again_s=1.0)
 
 
 class TestClock:

@@ -131,11 +131,11 @@ def test_an_entry_that_was_lost_too_long_ago_is_not_sent_again_and_a_person_is_c
 
 
 def test_an_order_in_quarantine_is_believed_when_it_shows(case):
-    case.venue.faults.add("place.lost@1,look.503@1-100")
+    case.venue.faults.add("place.lost@1,look.503@1-4")
     case.do(submit(case))
     case.poll(80)
     assert case.of(OrderQuarantined)
-    case.until(lambda: shares(case) == 4.0, times=60)
+    case.until(lambda: shares(case) == 4.0, times=160)
 
 
 def test_the_same_key_twice_is_one_order_at_the_venue(case):

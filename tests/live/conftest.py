@@ -10,7 +10,7 @@ from live.core.core import Core
 from live.core.plan import Plan
 from live.header import Feed, JournalHeader, built
 from live.journal import MEMORY, SqliteJournal
-from live.session import Session
+from live.session_paper import PaperSession as Session
 from strategies.common.costs import Costs
 from strategies.common.load import load_strategy
 from strategies.common.rule import Rule

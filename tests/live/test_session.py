@@ -9,7 +9,8 @@ from live.core.events import Operator, OrderSent, Row, Timer, decode_event, enco
 from live.core.plan import Plan
 from live.header import Feed, JournalHeader, built
 from live.journal import MEMORY, SqliteJournal, steps
-from live.session import Session, replay
+from live.replay import replay
+from live.session_paper import PaperSession as Session
 from strategies.common.costs import Costs
 from strategies.common.rule import Rule
 

@@ -1,0 +1,376 @@
+"""A session with a broker over a network: every request is durable before it leaves, and one is made at a time.
+
+    row, news, answers -> journal -> core -> journal -> commit -> Dispatch -> [mark as sent, commit] -> Call -> broker
+                                                                               answers <- journal <- commit <─┘
+
+The session never calls the broker by itself. It says what is to be done next (`next_call`), whoever drives it runs that
+where it may block, and brings the result back (`done`): a shell on a thread, a test or a simulator through `pump`.
+
+Start, crash and reconnect are one path: what the journal holds goes through the core without the broker, for the
+broker's answers are in it; then the broker is asked about every order that is not over, its books are compared with
+ours, and only then do the gates open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+from data.calendar import SECOND_NS
+from data.errors import AuthError, OnetapeError
+from data.sources.base import Clock
+from live.brokers.base import Books, Known, VenueBroker
+from live.brokers.wire_orders import key_of
+from live.core.commands import Alert, Cancel, Command, Denied, Protect, Submit
+from live.core.core import STARTING, Core
+from live.core.events import (
+    AccountFacts,
+    AmendSent,
+    Event,
+    Gate,
+    News,
+    Operator,
+    OrderCancelled,
+    OrderExpired,
+    OrderSeen,
+    OrderSent,
+    PersonSays,
+    Row,
+    Snapshot,
+    Timer,
+    decode_event,
+)
+from live.core.facts import GateName
+from live.dispatch import LONG, Dispatch, Order
+from live.journal import Journal, steps
+from live.points import Mark, nothing
+from live.replay import compare
+from live.session import DIGEST_EVERY, Session, Tell, Why, to_nobody
+from live.unfinished import Unfinished
+
+POLL_EVERY_S = 1.0
+POLL_AFTER_SEND_S = 0.25
+OPEN_AGAIN_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+RECONCILE_S = 60.0
+SILENCE_S = 5.0
+
+Task = Literal["open", "handle", "poll", "books"]
+
+
+class Result(NamedTuple):
+    """What a call brought. error: why it brought nothing more."""
+
+    events: list[Event]
+    books: Books | None = None
+    error: OnetapeError | None = None
+
+
+class Call(NamedTuple):
+    """One piece of work for the broker; `run` blocks."""
+
+    task: Task
+    command: Order | None = None
+    known: Sequence[Known] = ()
+    why: Why = "timer"
+
+    def run(self, broker: VenueBroker) -> Result:
+        """Do it; errors that a user can meet are results, any other is a mistake of ours."""
+        events: list[Event] = []
+        try:
+            if self.task == "handle" and self.command is not None:
+                events += broker.handle(self.command)
+                return Result(events)
+            if self.task == "open":
+                broker.open(self.known)
+            events += broker.poll()
+            if self.task == "poll":
+                return Result(events)
+            return Result(events, broker.books())
+        except OnetapeError as error:
+            return Result(events, error=error)
+
+
+class VenueSession(Session):
+    """Core, broker and journal of one account with a broker of its own.
+
+    Args:
+        broker: not opened yet.
+        clock: of everything that is not a row: deadlines, polls, the times of what we say ourselves.
+        sent: called as an order is about to leave, for the time since its row.
+        The others: see `live.session.Session`.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        broker: VenueBroker,
+        journal: Journal,
+        *,
+        clock: Clock,
+        tell: Tell = to_nobody,
+        mark: Mark = nothing,
+        sent: Callable[[Submit], None] = lambda _: None,
+    ) -> None:
+        super().__init__(core, journal, tell=tell, mark=mark)
+        self.broker, self.clock = broker, clock
+        self.dispatch = Dispatch(broker.fresh_s)
+        self.reconciled_ns = 0
+        self.opened = False
+        self.error: OnetapeError | None = None
+        self._sent = sent
+        self._unfinished = Unfinished()
+        self._busy: Call | None = None
+        self._heard_ns = self._polled_ns = self._since_open = 0
+        self._poll_soon = False
+        self._books_due: Why | None = None
+        self._open_failures = 0
+        self._not_before_ns = 0
+        self._long = False
+        limits = core.desk.tally.limits
+        self._reconcile_ns = int((limits.reconcile_every_s or RECONCILE_S) * SECOND_NS)
+        self._silence_ns = int((limits.max_order_stream_silence_s or SILENCE_S) * SECOND_NS)
+
+    # --- the beginning ----------------------------------------------------------------------------------------------
+
+    def resume(self) -> None:
+        """Go through the journal without the broker, then close every gate and take up what was not finished."""
+        self._mark("resume.before")
+        for step in steps(self.journal):
+            event = decode_event(step.event)
+            commands = self.core.step(event)
+            compare(step, commands, self.core)
+            self._unfinished.take(event, commands)
+            self.resumed += type(event) is Row
+        now = self.now()
+        for name in ("reconciled", "orders", "data", "clock", "venue", "heartbeat", "journal", "armed"):
+            if name not in self.core.desk.tally.state.closed:
+                self._take(Gate(now, name, open=False, reason=STARTING))
+        for command in self._unfinished.unsent(self.core):
+            self._queue(command, command.ts)
+        self._commit()
+        self.gate("journal", "")
+        self._mark("resume.after")
+
+    def begin(self) -> list[str]:
+        """Resume, connect and compare, blocking: for drivers without a loop. What did not match, a sentence each.
+
+        Raises:
+            OnetapeError: the broker cannot be opened.
+        """
+        self.resume()
+        while not self.opened:
+            call = self.next_call()
+            if call is not None:
+                self.done(call, call.run(self.broker))
+            if self.error is not None:
+                raise self.error
+        self.pump()
+        return self.core.findings.differences
+
+    # --- what comes in ----------------------------------------------------------------------------------------------
+
+    def row(self, row: Row) -> None:
+        """The market's next row."""
+        self._take(row)
+        if self.core.counts.rows % DIGEST_EVERY == 0:
+            self._digest()
+            self._unfinished.forget(self.core)
+        self._commit()
+
+    def tell(self, event: Operator | Timer | News | Snapshot | PersonSays) -> None:
+        """Take in what neither the market nor the broker said."""
+        self._take(event)
+        self._commit()
+
+    def gate(self, name: GateName, reason: str) -> None:
+        """Say that one of the lights is green ("") or why it is not; told on only where that is news."""
+        closed = self.core.desk.tally.state.closed
+        if (name in closed) != bool(reason) or closed.get(name, "") != reason:
+            self.tell(Gate(self.now(), name, open=not reason, reason=reason))
+
+    def reconcile(self, why: Why) -> None:
+        """Have the books compared by the next call."""
+        self._books_due = why
+
+    def now(self) -> int:
+        """UTC nanoseconds."""
+        return self.clock.now()
+
+    # --- what goes out ----------------------------------------------------------------------------------------------
+
+    def next_call(self) -> Call | None:
+        """What the broker is to be asked now; None where nothing is, or the last call is not done yet.
+
+        What it is asked to do is durable, and so is the mark that it is being sent.
+        """
+        now = self.now()
+        self._watch(now)
+        if self._busy is not None or now < self._not_before_ns:
+            return None
+        call = self._next(now)
+        if call is not None:
+            self._busy = call
+            self._mark("open.before" if call.task == "open" else _POINTS[call.task][0])
+        return call
+
+    def done(self, call: Call, result: Result) -> None:
+        """What a call brought: written, decided on, made durable."""
+        self._mark("open.after" if call.task == "open" else _POINTS[call.task][1])
+        self._busy = None
+        now = self.now()
+        self._poll_soon = call.task == "handle"
+        for event in result.events:
+            self._take(event)
+        if result.error is not None:
+            self._failed(call, result.error, now)
+        else:
+            if call.task != "handle":
+                self._polled_ns = now
+            self._heard_ns = now
+        if call.task == "open" and result.error is None:
+            self.opened, self._open_failures, self.error = True, 0, None
+        if result.books is not None:
+            self._compare(call, result.books, now)
+        if self.opened:
+            self._around()
+        self._commit()
+
+    def due_s(self) -> float:
+        """Seconds until `next_call` may have something, as it stands now; 0 where it may at once."""
+        now = self.now()
+        if self._busy is not None:
+            return POLL_EVERY_S
+        at = self._not_before_ns
+        if self.opened:
+            poll = self._polled_ns + int((POLL_AFTER_SEND_S if self._poll_soon else POLL_EVERY_S) * SECOND_NS)
+            waits = self.dispatch.due_s(self.broker.wait_s)
+            due = poll if waits is None else min(poll, now + int(waits * SECOND_NS))
+            at = max(at, now if self._books_due is not None else due)
+        return max(at - now, 0) / SECOND_NS
+
+    def pump(self) -> None:
+        """Make every call that is due, here and now."""
+        while (call := self.next_call()) is not None:
+            self.done(call, call.run(self.broker))
+
+    @property
+    def queue(self) -> int:
+        """Orders that wait to be sent."""
+        return len(self.dispatch)
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _next(self, now: int) -> Call | None:
+        if not self.opened:
+            self._since_open = self._since_open or now
+            return Call("open", known=self._unfinished.known(self.core), why="start")
+        for stale in self.dispatch.expired(now):
+            self._take(OrderExpired(now, stale.order_id))
+        self._commit()
+        if (command := self.dispatch.take(self.broker.wait_s)) is not None:
+            self._send(command, now)
+            return Call("handle", command)
+        if self._books_due is None and now - self.reconciled_ns >= self._reconcile_ns:
+            self._books_due = "timer"
+        if self._books_due is not None:
+            why, self._books_due = self._books_due, None
+            return Call("books", why=why)
+        pace = POLL_AFTER_SEND_S if self._poll_soon else POLL_EVERY_S
+        return Call("poll") if now - self._polled_ns >= pace * SECOND_NS else None
+
+    def _send(self, command: Order, now: int) -> None:
+        """Mark it as sent, durably; what is not so marked has provably not left."""
+        if isinstance(command, Cancel):
+            return
+        if isinstance(command, Protect) and command.amends:
+            self._take(AmendSent(now, command.order_id, key_of(command)))
+        else:
+            self._take(OrderSent(now, command.order_id))
+        self._commit()
+        if isinstance(command, Submit):
+            self._sent(command)
+
+    def _take(self, event: Event) -> None:
+        """Journal, decide, journal; what is to be sent waits its turn."""
+        commands = self._decide(event)
+        self._unfinished.take(event, commands)
+        for command in commands:
+            if isinstance(command, Alert):
+                self._tell(command)
+            elif not isinstance(command, Denied):
+                self._queue(command, self.now())
+
+    def _queue(self, command: Command, born_ns: int) -> None:
+        assert isinstance(command, Submit | Protect | Cancel)  # noqa: S101  # the only ones that go out
+        needless = self.dispatch.put(command, born_ns)
+        if needless is not None:
+            self._take(OrderCancelled(self.now(), needless.order_id))
+
+    def _compare(self, call: Call, books: Books, now: int) -> None:
+        """The broker's word on the account, then its books against ours."""
+        self._take(
+            AccountFacts(
+                now,
+                equity=books.equity,
+                settled_cash=books.settled_cash,
+                day_trades=books.day_trades,
+                good_faith_violations=books.good_faith_violations,
+                day_trade_regime=books.day_trade_regime,
+                clock_skew_ms=self.core.desk.tally.state.account.clock_skew_ms,
+                accounts_loss_pct=self.core.desk.tally.state.account.accounts_loss_pct,
+            )
+        )
+        orders = [OrderSeen(key, "working") for key in books.open_orders]
+        self._take(Snapshot(now, call.why, books.positions, books.cash, orders))
+        self.reconciled_ns = now
+
+    def _failed(self, call: Call, error: OnetapeError, now: int) -> None:
+        """A call that brought nothing: what was asked is asked again, later each time."""
+        if call.task == "open":
+            self.error = error
+            self._not_before_ns = now + int(OPEN_AGAIN_S[min(self._open_failures, 5)] * SECOND_NS)
+            self._open_failures += 1
+        elif call.task == "books":
+            self._books_due = call.why
+            self._not_before_ns = now + SECOND_NS
+        if isinstance(error, AuthError):
+            self.error = error
+
+    def _around(self) -> None:
+        """Gates that the last call says something of."""
+        if self.broker.trouble:
+            self.gate("venue", self.broker.trouble)
+        elif (hold := self.broker.hold_s()) > 0.0:
+            self.gate("venue", f"the broker is not to be asked for {hold:.0f} s")
+        else:
+            self.gate("venue", f"{len(self.dispatch)} orders wait to be sent" if self._long else "")
+
+    def _watch(self, now: int) -> None:
+        """Silence and long queues are noticed even while a call hangs."""
+        if not self.opened:
+            return
+        deaf = self.broker.deaf
+        silent = now - self._heard_ns > self._silence_ns
+        closed = "orders" in self.core.desk.tally.state.closed
+        if deaf or silent:
+            self.gate("orders", deaf or "no answer from the broker")
+            if not closed:
+                self.gate("reconciled", "the broker was away")
+        elif closed:
+            self.gate("orders", "")
+            if self.reconciled_ns < now and "reconciled" in self.core.desk.tally.state.closed and not self.core.halted:
+                self.reconcile("reconnect")
+        long = len(self.dispatch) > LONG
+        if long != self._long:
+            self._long = long
+            if long:
+                text = f"{len(self.dispatch)} orders wait to be sent"
+                self._tell(Alert(now, "critical", "queue.long", text))
+                self.gate("venue", text)
+
+
+_POINTS = {
+    "handle": ("request.before", "request.after"),
+    "poll": ("poll.before", "poll.after"),
+    "books": ("books.before", "books.after"),
+}
