@@ -19,11 +19,10 @@ def hub(
 ) -> None:
     """Serve one feed to every runner on this machine over a local socket, until Ctrl-C."""
     import asyncio
-    import signal
 
     from data.errors import UsageError
     from live.fleet_notify import notify
-    from live.hub import Hub, feed_command
+    from live.hub import Hub, feed_command, serve
 
     if (replay is None) == (not feed):
         raise UsageError("say either --replay TAPE or a feed behind --, such as -- stream --source alpaca")
@@ -32,13 +31,5 @@ def hub(
         patient=replay is None,
     )  # fmt: skip
 
-    async def serve() -> None:
-        loop, running = asyncio.get_running_loop(), asyncio.ensure_future(made.run(lambda: notify("READY=1")))
-        loop.add_signal_handler(signal.SIGTERM, running.cancel)
-        loop.add_signal_handler(signal.SIGINT, running.cancel)
-        try:
-            await running
-        except asyncio.CancelledError:
-            typer.echo(f"hub: {made.log.rows} rows, {made.dropped} slow readers let go", err=True)
-
-    asyncio.run(serve())
+    asyncio.run(serve(made, lambda: notify("READY=1")))
+    typer.echo(f"hub: {made.log.rows} rows, {made.dropped} slow readers let go", err=True)

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import os
 import random
+import signal
 import struct
 import sys
 import time
@@ -224,6 +225,8 @@ class Hub:
     def push(self, reader: _Reader) -> None:
         """As many frames as the reader takes now."""
         log = self.log
+        if reader.transport.is_closing():
+            return
         if reader.next < 0:
             if log.header is None:
                 return
@@ -299,7 +302,7 @@ class _Reader(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.takes = True
-        self._hub.push(self)
+        asyncio.get_running_loop().call_soon(self._hub.push, self)  # the transport must not be closed in here
 
     def connection_lost(self, *_: object) -> None:
         self._hub.left(self)
@@ -308,6 +311,15 @@ class _Reader(asyncio.Protocol):
         """Cut it off: it is to come again."""
         self.transport.abort()
         self._hub.left(self)
+
+
+async def serve(hub: Hub, ready: Callable[[], object] = lambda: None) -> None:
+    """Run a hub until its feed is over, SIGTERM or SIGINT; raises as `Hub.run`."""
+    loop, running = asyncio.get_running_loop(), asyncio.ensure_future(hub.run(ready))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, running.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
 
 
 def feed_command(replay: Path | None, speed: float, feed: Sequence[str]) -> list[str]:

@@ -1,0 +1,340 @@
+"""`python -m live fleet up | down | status | restart | roll | halt | check`: many accounts on one machine."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from data.door import Json, new_app, print_json
+
+if TYPE_CHECKING:
+    from live.fleet_files import Fleet
+    from live.fleet_state import FleetStatus
+
+fleet = new_app("Many accounts on one machine: one process each, one supervisor, one feed for all.")
+
+Accounts = Annotated[list[Path], typer.Argument(metavar="DIR|ACCOUNT.toml...", help="A folder of account files.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of account files.")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="[ACCOUNT...]", help="Names of accounts; default: all.")]
+Note = Annotated[str, typer.Option(help="Why; it is kept in the journals.")]
+UP_S, DOWN_S = 60.0, 40.0
+
+
+@fleet.command()
+def up(
+    accounts: Accounts,
+    replay: Annotated[
+        Path | None, typer.Option("--replay", metavar="TAPE", help="Trade over a tape, on paper.")
+    ] = None,
+    speed: Annotated[float, typer.Option(min=0.0, help="Of the tape: 1 as it happened, 0 as fast as it goes.")] = 1.0,
+    feed: Annotated[
+        str, typer.Option(metavar="WORDS", help="Of `python -m data`, such as 'stream --source alpaca --symbols SPY'.")
+    ] = "",
+    hub: Annotated[Path | None, typer.Option(metavar="SOCKET", help="Hear a hub that runs already.")] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Leave it running and come back to the prompt.")] = False,
+    rolling: Annotated[bool, typer.Option("--rolling", hidden=True)] = False,
+) -> None:
+    """Start a process for every account and watch over them, until Ctrl-C or `down`."""
+    import shlex
+    import sys
+
+    from data.errors import UsageError
+    from live.fleet import Supervisor
+    from live.fleet_child import Source, preload
+    from live.fleet_files import load_fleet
+    from live.hub import Hub, feed_command
+    from live.lock import held
+
+    if (replay is not None) + bool(feed) + (hub is not None) != 1:
+        raise UsageError("say where the market comes from: --replay TAPE, --feed WORDS or --hub SOCKET")
+    loaded = load_fleet(accounts)
+    words = [str(path.absolute()) for path in accounts]
+    if replay is not None:
+        words += ["--replay", str(replay.absolute()), "--speed", f"{speed:g}"]
+    elif hub is not None:
+        words += ["--hub", str(hub.absolute())]
+    else:
+        words += ["--feed", feed]
+    if detach:
+        _detach(loaded, words)
+        return
+    command, lossless = feed_command(replay, speed, shlex.split(feed)), replay is not None and speed == 0
+
+    def make() -> Hub:
+        return Hub(command, loaded.hub, lossless=lossless, patient=replay is None)
+
+    preload()
+    with held(loaded.state / "fleet.lock", f"fleet {loaded.name}"):
+        supervisor = Supervisor(
+            loaded,
+            Source(hub=loaded.hub if hub is None else hub.absolute()),
+            make if hub is None else None,
+            again=["-m", "live", "fleet", "up", *words, "--rolling"],
+            rolling=rolling,
+            tell=lambda sentence: print(sentence, file=sys.stderr, flush=True),
+        )
+        supervisor.run()
+
+
+def _detach(loaded: Fleet, words: list[str]) -> None:
+    import os
+    import subprocess
+    import sys
+    import time
+
+    from data.errors import ConfigError, UnavailableError
+    from live.fleet_roll import last_line
+    from live.fleet_state import ask, holder
+    from live.header import CHECKOUT
+
+    if holder(loaded.state / "fleet.lock"):
+        raise ConfigError(f"fleet {loaded.name!r} is up already; see: python -m live fleet status {loaded.folder}")
+    loaded.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = os.open(loaded.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(handle, "ab") as log:
+        process = subprocess.Popen(  # noqa: S603  # ourselves
+            [sys.executable, "-m", "live", "fleet", "up", *words],
+            cwd=CHECKOUT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    until = time.monotonic() + UP_S
+    while time.monotonic() < until:
+        code = process.poll()
+        if code == 0:
+            break  # every tape is over already
+        if code is not None:
+            raise ConfigError(f"the fleet did not come up: {last_line(loaded.log)}")
+        try:
+            ask(loaded.socket, {"do": "status"})
+            break
+        except UnavailableError:
+            time.sleep(0.05)
+    else:
+        raise UnavailableError(f"the fleet did not answer for {UP_S:g} s; see {loaded.log}")
+    typer.echo(f"{loaded.name}: {len(loaded.members)} accounts, supervisor {process.pid}, log {loaded.log}")
+
+
+@fleet.command()
+def status(folder: Folder, as_json: Json = False) -> int:
+    """Print how every account stands, the limits over all of them, and who differs from its siblings; exit 3 then."""
+    import msgspec
+
+    from live.fleet_files import load_fleet
+    from live.fleet_state import holder, read_status
+
+    loaded = load_fleet([folder])
+    told = read_status(loaded.state)
+    supervisor = holder(loaded.state / "fleet.lock")
+    lines = [_line(loaded, told, name, supervisor) for name in [member.name for member in loaded.members]]
+    bad = bool(told and told.divergences) or any(line["state"] in ("failed", "looping") for line in lines)
+    if as_json:
+        print_json(
+            {
+                "fleet": loaded.name,
+                "supervisor": supervisor,
+                "accounts": lines,
+                "hub": msgspec.to_builtins(told.hub) if told and told.hub else None,
+                "limits": [msgspec.to_builtins(use) | {"over": use.is_over} for use in told.uses] if told else [],
+                "divergences": msgspec.to_builtins(told.divergences) if told else [],
+                "rolling": told.rolling if told else "",
+            }
+        )
+        return 3 if bad else 0
+    typer.echo(f"{loaded.name}: {f'supervisor {supervisor}' if supervisor else 'no supervisor'}")
+    for line in lines:
+        held = ", ".join(f"{symbol} {quantity:+g}" for symbol, quantity in line["positions"].items()) or "flat"
+        crashes = f", {line['crashes']} crashes" if line["crashes"] else ""
+        typer.echo(
+            f"{line['name']:<16} {line['state']:<8} {line['pid'] or '':>7}  rows {line['rows']:>7}  "
+            f"equity {line['equity']:>14,.2f}  {held}{crashes}"
+        )
+        for label in ("halted", "said"):
+            if line[label] and (label != "said" or line["state"] not in ("running", "done")):
+                typer.echo(f"{'':<16} {label}: {line[label]}")
+    if told is not None:
+        for use in told.uses:
+            if use.is_over or use.is_near:
+                typer.echo(f"limit            {use.told()}")
+        for each in told.divergences:
+            typer.echo(f"DIFFERS          {each.told()}")
+        if told.rolling:
+            typer.echo(f"roll             {told.rolling}")
+    return 3 if bad else 0
+
+
+def _line(loaded: Fleet, told: FleetStatus | None, name: str, supervisor: int) -> dict[str, Any]:
+    """What is known of an account: by its lock, its own words, and the supervisor's."""
+    from data.errors import ConfigError
+    from live.control import Control
+    from live.fleet_state import holder
+
+    account = next(member.account for member in loaded.members if member.name == name)
+    runner = next((each for each in told.runners if each.name == name), None) if told else None
+    pid = holder(account.lock)
+    told_now = runner is not None and told is not None and (supervisor or (told.ended and not pid))
+    state = runner.state if runner is not None and told_now else ("running" if pid else "down")
+    line: dict[str, Any] = {
+        "name": name,
+        "state": state,
+        "pid": pid,
+        "crashes": runner.crashes if runner else 0,
+        "starts": runner.starts if runner else 0,
+        "said": runner.said if runner else "",
+        "code": runner.code if runner else "",
+    }
+    control = Control(account.state, account.name)
+    try:
+        own = control.status()
+    except ConfigError:
+        return line | {"rows": 0, "ts": 0, "equity": 0.0, "cash": 0.0, "positions": {}, "halted": ""}
+    standing = control.standing()
+    return line | {
+        "rows": own.rows,
+        "ts": own.ts,
+        "equity": own.equity,
+        "cash": own.cash,
+        "positions": own.positions,
+        "halted": own.halted or (f"{standing.action} by {standing.who}: {standing.note}" if standing else ""),
+    }
+
+
+@fleet.command()
+def down(folder: Folder, names: Names = None) -> None:
+    """Stop accounts in good order, all of them with their supervisor where none is named."""
+    import signal
+    import time
+
+    from data.errors import UnavailableError
+    from live.fleet import send
+    from live.fleet_files import load_fleet
+    from live.fleet_state import ask, holder
+
+    loaded = load_fleet([folder])
+    locks = {member.name: member.account.lock for member in loaded.members if not names or member.name in names}
+    if holder(loaded.state / "fleet.lock"):
+        ask(loaded.socket, {"do": "down", "names": names or []})
+    else:  # without a supervisor the runners are told directly
+        for lock in locks.values():
+            if pid := holder(lock):
+                send(pid, signal.SIGTERM)
+    waited = list(locks.values()) if names else [*locks.values(), loaded.state / "fleet.lock"]
+    until = time.monotonic() + DOWN_S
+    while any(holder(lock) for lock in waited):
+        if time.monotonic() > until:
+            raise UnavailableError(f"not all ended within {DOWN_S:g} s; see: python -m live fleet status {folder}")
+        time.sleep(0.05)
+    typer.echo(f"{loaded.name}: {', '.join(locks)} down")
+
+
+@fleet.command()
+def restart(folder: Folder, names: Names = None) -> None:
+    """Stop accounts in good order and start them again; a crash loop is forgotten."""
+    from live.fleet_files import load_fleet
+    from live.fleet_state import ask
+
+    loaded = load_fleet([folder])
+    answer = ask(loaded.socket, {"do": "restart", "names": names or []})
+    typer.echo(f"{loaded.name}: {', '.join(answer['names'])} told to start again")
+
+
+@fleet.command()
+def check(accounts: Accounts) -> None:
+    """Read every file of a fleet as `up` would, and start nothing."""
+    from live.fleet_child import preload
+    from live.fleet_files import load_fleet, read_env
+
+    loaded = load_fleet(accounts)
+    for member in loaded.members:
+        if member.env is not None:
+            read_env(member.env)
+    preload()
+    typer.echo(f"{loaded.name}: {len(loaded.members)} accounts are in order")
+
+
+@fleet.command()
+def roll(folder: Folder, wait: Annotated[bool, typer.Option(help="Until it is over.")] = True) -> int:
+    """Bring new code to every account, one by one; stop at the first that would trade otherwise. Exit 3 then."""
+    import subprocess
+    import sys
+    import time
+
+    from data.errors import ConfigError, UnavailableError
+    from live.fleet_files import load_fleet
+    from live.fleet_state import ask, holder, read_status
+    from live.header import CHECKOUT
+
+    loaded = load_fleet([folder])
+    checking = subprocess.run(  # noqa: S603  # ourselves, with the new code
+        [sys.executable, "-m", "live", "fleet", "check", *(str(member.path) for member in loaded.members)],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if checking.returncode:
+        said = checking.stderr.strip().splitlines()
+        raise ConfigError(f"the new code does not start, nothing was changed: {said[-1] if said else 'no word'}")
+    ask(loaded.socket, {"do": "roll"})
+    asked = time.time_ns()
+    if not wait:
+        typer.echo(f"{loaded.name}: rolling; see: python -m live fleet status {folder}")
+        return 0
+    shown = ""
+    while True:
+        told = read_status(loaded.state)
+        if told is not None and told.said > asked and told.rolling and told.rolling != shown:
+            shown = told.rolling
+            typer.echo(f"roll: {shown}")
+        if shown.startswith("stopped"):
+            return 3
+        if "run the new code" in shown or shown == "nothing to roll":
+            return 0
+        if not holder(loaded.state / "fleet.lock") and (told is None or told.ended):
+            raise UnavailableError("the supervisor ended in the middle of the roll")
+        time.sleep(0.1)
+
+
+@fleet.command()
+def halt(folder: Folder, note: Note = "") -> int:
+    """Open no new positions in any account, from now on; needs no supervisor and no runner. `resume` lifts it."""
+    return _say_all(folder, "halt", note)
+
+
+@fleet.command()
+def flatten(folder: Folder, note: Note = "") -> int:
+    """Halt every account, and leave every position."""
+    return _say_all(folder, "flatten", note)
+
+
+@fleet.command()
+def resume(folder: Folder, note: Note = "") -> int:
+    """Lift the halt of every account."""
+    return _say_all(folder, "resume", note)
+
+
+def _say_all(folder: Path, action: Any, note: str) -> int:
+    """Every account whose file says where it lies, whether its strategy loads or not; exit 1 where one was missed."""
+    from data.errors import ConfigError
+    from live.control import Control, Word
+    from live.fleet_files import COMMON
+    from live.watch.roster import Roster
+
+    missed = 0
+    for place in Roster([folder]).places():
+        if place.path.name == COMMON:
+            continue
+        try:
+            if place.problem:
+                raise ConfigError(place.problem)
+            Control(place.state, place.name).say(Word(action, getpass.getuser(), note))
+            typer.echo(f"{action}: {place.name}")
+        except ConfigError as error:
+            missed += 1
+            typer.echo(f"NOT {action}: {place.name}: {error}", err=True)
+    return 1 if missed else 0
