@@ -1,0 +1,77 @@
+"""I3, I12: equal books at the end, and an end that is either in order or has called a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from live.core.orders import State
+
+from .trail import Trail
+from .world import Evidence
+
+DOUBT = (State.UNKNOWN, State.QUARANTINED)
+ON_THE_WAY = (State.PLANNED, State.CHECKED, State.SENDING, State.UNKNOWN)
+
+
+def equal_books(evidence: Evidence, trail: Trail) -> Iterator[str]:
+    """I3: at the end our positions and cash are the venue's, or someone was told of the difference."""
+    if trail.faults:
+        return
+    told = {alert.name for _, _, alert in evidence.alerts}
+    ours, theirs = trail.positions(), dict(evidence.venue.positions)
+    doubtful = _doubtful(evidence)
+    excused = bool(told & {"books.differ", "books.contradiction"})
+    alarmed_down = not evidence.up and "stopped" in told
+    wrong = False
+    for symbol in sorted({*ours, *theirs}):
+        if abs(ours.get(symbol, 0.0) - theirs.get(symbol, 0.0)) > 1e-6:
+            wrong = True
+            if not (excused or alarmed_down or symbol in doubtful):
+                yield f"{symbol}: we hold {ours.get(symbol, 0.0):g}, the venue {theirs.get(symbol, 0.0):g}; nobody was told"
+    ours_cash = trail.cash(evidence.plan.cash)
+    if not wrong and abs(ours_cash - evidence.venue.cash) > 0.011 and not (excused or alarmed_down or doubtful):
+        yield f"cash: we have {ours_cash:.2f}, the venue {evidence.venue.cash:.2f}; nobody was told"
+    if excused and not evidence.external and not evidence.damaged and not _late_fills(evidence):
+        first = next(alert for _, _, alert in evidence.alerts if alert.name.startswith("books."))
+        yield f"a false alarm: {first.text}"
+
+
+def _doubtful(evidence: Evidence) -> set[str]:
+    """Symbols with an order that a person was called for."""
+    if not evidence.up:
+        return set()
+    core = evidence.final.core
+    return {core.symbols[order.column] for order in core.orders.values() if order.state in DOUBT}
+
+
+def _late_fills(evidence: Evidence) -> bool:
+    """The venue said that an order was over, and filled it afterwards."""
+    return any(
+        order.ended and each.ts > order.ended for order in evidence.venue.orders for each in order.executions
+    )  # fmt: skip
+
+
+def in_order_or_alarmed(evidence: Evidence, _trail: Trail) -> Iterator[str]:
+    """I12: a minute after the faults all is in order, or a person was called; no order is forgotten as unknown."""
+    names = [alert.name for _, _, alert in evidence.alerts]
+    if not evidence.up:
+        broken = evidence.plan.params["mood"] == 5
+        if not evidence.damaged and not broken:
+            yield f"the process does not come up again: {evidence.lives[-1:]} {evidence.errors[-1:]}"
+        elif "stopped" not in names:
+            yield "the process is down and nobody was told"
+        return
+    core = evidence.final.core
+    closed = {name: why for name, why in core.desk.tally.state.closed.items() if name != "data"}
+    for order in core.orders.values():
+        if order.state in ON_THE_WAY and "venue" not in closed:
+            yield f"order {order.order_id} is still {order.state.value} a minute after the last fault"
+        if order.state is State.QUARANTINED and "order.quarantined" not in names:
+            yield f"order {order.order_id} is quarantined and nobody was told"
+    if core.halted and not {"halted", "risk.halted", "books.differ", "books.contradiction"} & set(names):
+        yield f"halted ({core.halted}) and nobody was told"
+    for name, why in closed.items():
+        if why == "starting":
+            yield f"the light {name} is not green a minute after the last fault: the process never finished starting"
+        elif "gate.closed" not in names and "books.differ" not in names:
+            yield f"the light {name} is red ({why}) and nobody was told"

@@ -1,0 +1,104 @@
+"""I8, I10, I11, I13: rows, halts, writers and the budget."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+
+from data.rows import Row
+from live.core.commands import Alert, Submit
+from live.core.events import Operator
+
+from .clock import SECOND
+from .trail import Trail
+from .world import Evidence
+
+ENTRIES = ("entry", "reversal")
+HALTS = ("risk.halted", "books.differ", "books.contradiction", "halted")
+AGE_S = 5.0
+FRESH_S, BLOCKED_S = 20.0, 16.0
+"""An entry leaves so long after it was decided, and a request that is under way may keep it so much longer."""
+
+
+def rows_once_and_fresh(evidence: Evidence, trail: Trail) -> Iterator[str]:
+    """I8: no row is decided on twice, out of order, or when it is old; an entry does not leave late."""
+    last = 0
+    decided: set[tuple[str, int]] = set()
+    for step in trail.steps:
+        if isinstance(step.event, Row):
+            late = any(isinstance(command, Alert) and command.name == "row.late" for command in step.commands)
+            if not late:
+                if step.event.ts <= last:
+                    yield f"row {step.event.ts} was decided on after row {last} (record {step.seq})"
+                last = step.event.ts
+        for command in step.commands:
+            if not isinstance(command, Submit) or command.reason not in ENTRIES:
+                continue
+            if (command.symbol, command.ts) in decided:
+                yield f"row {command.ts} was decided on twice for {command.symbol}"
+            decided.add((command.symbol, command.ts))
+            seen = evidence.processed.get(command.ts)
+            if seen is not None and seen - command.ts > (AGE_S + 0.5) * SECOND:
+                yield f"{command.symbol}: entered on a row of {(seen - command.ts) / SECOND:.1f} s ago"
+    for receipt in evidence.venue.receipts:
+        intent = trail.intents.get(receipt.key)
+        if isinstance(intent, Submit) and intent.reason in ENTRIES:
+            age = (receipt.ts - intent.ts) / SECOND
+            if age > AGE_S + FRESH_S + BLOCKED_S:
+                yield f"entry {receipt.key} reached the venue {age:.0f} s after its row"
+
+
+def nothing_new_after_a_halt(evidence: Evidence, trail: Trail) -> Iterator[str]:
+    """I10: after a halt no new risk is decided on, and at most the one order on the wire arrives."""
+    halted = ""
+    for step in trail.steps:
+        if isinstance(step.event, Operator):
+            halted = "" if step.event.action == "resume" else f"a person's {step.event.action}"
+        for command in step.commands:
+            if isinstance(command, Alert) and command.name in HALTS:
+                halted = halted or command.name
+            elif halted and isinstance(command, Submit) and command.reason in ENTRIES:
+                yield f"an entry was decided on after {halted} (record {step.seq})"
+    words = [*evidence.words, (evidence.end + 1, "resume")]
+    since = 0
+    for ts, action in words:
+        if action != "resume":
+            since = since or ts
+            continue
+        if since:
+            late = [
+                receipt for receipt in evidence.venue.receipts
+                if since < receipt.ts < ts and getattr(trail.intents.get(receipt.key), "reason", "") in ENTRIES
+            ]  # fmt: skip
+            if len(late) > 1:
+                yield f"{len(late)} entries reached the venue after a halt"
+        since = 0
+
+
+def one_writer(evidence: Evidence, _trail: Trail) -> Iterator[str]:
+    """I11: after a take-over nothing of the older process arrives; while the lock is held there is no take-over."""
+    for ts, life in evidence.takeovers:
+        if life < 0:
+            yield "a second runner started although the first held the lock"
+            continue
+        for receipt in evidence.venue.receipts:
+            if receipt.ts > ts and receipt.life < life:
+                yield f"the process of before the take-over sent {receipt.key}"
+
+
+def within_the_budget(evidence: Evidence, _trail: Trail) -> Iterator[str]:
+    """I13: in no minute more requests than the budget, and none while the venue said to wait."""
+    times = [ts for ts, _, _ in evidence.venue.requests]
+    most = evidence.capabilities.requests_a_minute
+    for number, ts in enumerate(times):
+        count = number - bisect_left(times, ts - 60 * SECOND) + 1
+        if count > most:
+            yield f"{count} requests in a minute, the budget is {most}"
+            break
+    for since, until, life in evidence.closed:
+        early = [
+            ts for ts, kind, of in evidence.venue.requests if of == life and since < ts < until and kind != "books"
+        ]
+        if early:
+            yield f"a request came {(until - early[0]) / SECOND:.1f} s before the venue's Retry-After was over"
+            break

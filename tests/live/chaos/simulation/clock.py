@@ -1,0 +1,60 @@
+"""Virtual time: nothing waits, a sleep lets the world go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
+
+SECOND = 1_000_000_000
+
+
+def ns(seconds: float) -> int:
+    """Nanoseconds."""
+    return int(seconds * SECOND)
+
+
+class Timeline:
+    """What will happen outside of the process, in order of its time; same times in the order they were planned."""
+
+    def __init__(self, start: int) -> None:
+        self.now = start
+        self._due: list[tuple[int, int, Callable[[], None]]] = []
+        self._number = count()
+
+    def at(self, ts: int, what: Callable[[], None]) -> None:
+        """Let `what` happen at `ts`, or now where that is past."""
+        heappush(self._due, (max(ts, self.now), next(self._number), what))
+
+    def after(self, seconds: float, what: Callable[[], None]) -> None:
+        """Let `what` happen in so many seconds."""
+        self.at(self.now + ns(seconds), what)
+
+    def advance(self, to: int) -> None:
+        """Let happen what is due until `to`."""
+        due = self._due
+        while due and due[0][0] <= to:
+            ts, _, what = heappop(due)
+            self.now = max(self.now, ts)
+            what()
+        self.now = max(self.now, to)
+
+
+class HostClock:
+    """The clock of the machine that the process runs on (`data.sources.base.Clock`); `skew` is how wrong it is."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self.skew = 0
+
+    def now(self) -> int:
+        """UTC nanoseconds, as the machine believes."""
+        return self._timeline.now + self.skew
+
+    def sleep(self, seconds: float) -> None:
+        """The process waits; the venue does not."""
+        self._timeline.advance(self._timeline.now + ns(seconds))
+
+    async def pause(self, seconds: float) -> None:
+        """The same on an event loop; nothing here has one."""
+        self.sleep(seconds)

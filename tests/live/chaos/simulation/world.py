@@ -1,0 +1,557 @@
+"""One schedule: everything that one seed decides, from the first row to the judgement."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from heapq import heappop, heappush
+from itertools import count
+from pathlib import Path
+from typing import Any, Literal
+
+from data import calendar
+from data.errors import OnetapeError
+from live.brokers.wire_orders import Ticket
+from live.brokers.wire_route import Patience
+from live.core.commands import Alert
+from live.core.events import SymbolFacts
+from live.core.limits import DEFAULTS
+from live.core.orders import Order, State
+from live.core.plan import Plan
+from live.header import Feed as FeedOf
+from live.header import JournalHeader, built
+from live.points import POINTS
+from strategies.common.costs import Costs
+from strategies.common.load import Strategy, load_strategy
+from strategies.common.rule import Rule
+
+from .clock import SECOND, HostClock, Timeline, ns
+from .disk import Disk, DiskSystem
+from .faults import Weather
+from .market import DAYS, ROW_S, SYMBOLS, Feed, Market, Told
+from .process import Killed, Process
+from .route import DIALECTS, Network
+from .venue import Venue
+
+CALM_S = 62
+"""Virtual seconds after the faults within which all must be in order, or a person called."""
+REQUESTS = tuple(f"{kind} {when}" for kind in ("place", "cancel", "look", "books") for when in ("arrives", "answered"))
+CASH = 100_000.0
+
+
+@dataclass
+class Evidence:
+    """What the checkers judge: the venue's record, the journal's file, and what was told to people."""
+
+    seed: int
+    venue: Venue
+    market: Market
+    plan: Plan
+    strategy: Strategy
+    journal: Path
+    capabilities: Any
+    promises: list[tuple[int, bytes]]
+    alerts: list[tuple[int, int, Alert]]
+    words: list[tuple[int, str]]
+    lives: list[tuple[int, int, str]]
+    calm: int
+    end: int
+    up: bool
+    lost: list[str]
+    final: Any = None
+    errors: list[str] = field(default_factory=list)
+    takeovers: list[tuple[int, int]] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+    external: bool = False
+    damaged: bool = False
+    refusals: list[tuple[int, int]] = field(default_factory=list)
+    processed: dict[int, int] = field(default_factory=dict)
+    closed: list[tuple[int, int, int]] = field(default_factory=list)
+    digest: str = ""
+    met: dict[tuple[str, str], int] = field(default_factory=dict)
+    trace: str = ""
+
+
+@lru_cache(maxsize=1)
+def toy() -> Strategy:
+    """The strategy of all schedules."""
+    return load_strategy(Path(__file__).with_name("toy.py"))
+
+
+@lru_cache(maxsize=1)
+def code() -> Any:
+    """What the header says of the code."""
+    return built()
+
+
+class World:
+    """A schedule. seed decides everything; system: the file system that its disk is mounted in.
+
+    Args:
+        only: faults to draw from, all by default.
+        folder: for the schedules that need files of their own (a second runner); None leaves those out.
+    """
+
+    def __init__(self, seed: int, system: DiskSystem, only: tuple[str, ...] = (), folder: Path | None = None) -> None:
+        self.seed = seed
+        self.chance = chance = random.Random(seed)
+        self.weather = weather = Weather(chance, only)
+        self.dialect = chance.choice(sorted(DIALECTS))
+        capabilities = DIALECTS[self.dialect]
+        where = chance.choice(["open", "middle", "middle", "close"]) if weather.has("F30") else "middle"
+        days = 2 if weather.has("F30") and chance.random() < 0.5 else 1
+        self.market = Market.made(
+            chance, chance.choice([16, 20, 24]), days=days, where=where if days == 1 else "close",
+            day=chance.choice(DAYS) if weather.has("F30") else DAYS[0],
+        )  # fmt: skip
+        self.timeline = Timeline(self.market.times[0] - 12 * SECOND)
+        self.clock = HostClock(self.timeline)
+        self.venue = self._venue(capabilities)
+        self.network = Network(self.timeline, self.venue, weather, chance, capabilities)
+        self.network.durable, self.network.met, self.network.point = self._durable, self._met_tickets, self.point
+        self.patience = Patience()
+        self.strategy = toy()
+        self.plan = self._plan(capabilities)
+        self.header = JournalHeader(self.plan, FeedOf("toy", True, ""), code())
+        self.disk = system.mounted = Disk(lambda: self.refusals.append((self.timeline.now, self._life)))
+        self._system = system
+        self._graves: list[Process] = []
+        self.own_files = folder is not None and weather.has("F25")
+        self.lock_path = folder / "toy.lock" if self.own_files and folder is not None else None
+        self.path = folder / "journal.db" if self.own_files and folder is not None else system.journal
+        self.process: Process | None = None
+        self.other: Process | None = None
+        self.halt_stands: Literal["", "halt", "flatten"] = ""
+        self.promises: list[tuple[int, bytes]] = []
+        self.alerts: list[tuple[int, int, Alert]] = []
+        self.words: list[tuple[int, str]] = []
+        self.lives: list[tuple[int, int, str]] = []
+        self.takeovers: list[tuple[int, int]] = []
+        self.errors: list[str] = []
+        self.processed: dict[int, int] = {}
+        self.refusals: list[tuple[int, int]] = []
+        self.external = self.damaged = False
+        self._agenda: list[tuple[int, int, Callable[[], None]]] = []
+        self._number = count()
+        self._life = 0
+        self._kills = self._planned_kills()
+        self._seen: dict[str, int] = {}
+        self._sha = hashlib.sha256()
+        self.told: list[Told] = []
+
+    # --- what a schedule is made of ---------------------------------------------------------------------------------
+
+    def _venue(self, capabilities: Any) -> Venue:
+        chance, weather = self.chance, self.weather
+        wild = {"partial": 0.3, "slow_cancel": 0.1}
+        if weather.has("F21"):
+            wild |= {"partial": 0.7, "early": 0.3, "late_fill": 0.3}
+            if chance.random() < 0.1:
+                wild["bust"] = 0.05
+        if weather.has("F22"):
+            wild["late_reject"] = 0.2
+        if weather.has("F23"):
+            wild["slow_cancel"] = 0.5
+        return Venue(
+            self.timeline, self.market, chance, cash=CASH, dedupes=capabilities.dedupes, shorts=capabilities.shorts,
+            visible_s=capabilities.visibility_delay_s, wild=wild,
+        )  # fmt: skip
+
+    def _plan(self, capabilities: Any) -> Plan:
+        chance, weather = self.chance, self.weather
+        touch = capabilities.pairs and chance.random() < 0.5
+        shorts = capabilities.shorts and chance.random() < 0.5
+        limits = DEFAULTS | {
+            "max_order_usd": chance.choice([2_500.0, 6_000.0]),
+            "max_order_pct": 10.0,
+            "max_position_pct": chance.choice([6.0, 10.0]),
+            "max_gross_pct": chance.choice([8.0, 100.0]),
+            "max_messages_minute": chance.choice([10, 30]),
+            "max_messages_symbol_minute": chance.choice([4, 20]),
+            "max_messages_hour": chance.choice([12, 200]),
+            "max_entries_symbol_10_minutes": chance.choice([3, 50]),
+            "max_entries_symbol_day": chance.choice([10, 100]),
+            "cooldown_rows": chance.choice([0, 2]),
+            "max_loss_streak": chance.choice([2, 50]),
+            "max_stop_outs_day": 50,
+            "allow_shorts": shorts,
+            "first_entry_s": chance.choice([10.0, 60.0]),
+            "last_entry_s": chance.choice([60.0, 300.0]),
+            "settled_cash_only": False,
+            "day_trade_policy": "off",
+            "max_unknown_symbol": chance.choice([1, 2]),
+        }
+        mood = 0
+        if weather.has("F38"):
+            mood = chance.choice([1, 2, 3, 4, 5])
+        elif chance.random() < 0.3:
+            mood = 1
+        rule = Rule(
+            size=chance.choice([0.02, 0.024, 0.05]), stops="touch" if touch else "close", shorts=shorts,
+            flat_before_s=chance.choice([0.0, 30.0]), time_stop=chance.choice([0, 4]), cooldown=chance.choice([0, 1]),
+        )  # fmt: skip
+        return Plan.of(
+            self.strategy, list(SYMBOLS), account="toy", rule=rule, costs=Costs.free(), cash=CASH, broker=self.dialect,
+            params={"mood": mood, "trail": chance.choice([0.0, 0.3])}, limits=limits,
+            async_cancels=capabilities.cancel_is_async,
+        )  # fmt: skip
+
+    def _planned_kills(self) -> dict[tuple[str, int], str]:
+        """(point, occurrence) to how the process dies there."""
+        chance, plan = self.chance, {}
+        for fault, how in (("F01", "killed"), ("F02", "power")):
+            if self.weather.has(fault):
+                names = chance.sample(POINTS + REQUESTS, 6) + chance.sample(REQUESTS[:2] + POINTS[:24], 3)
+                for name in names:
+                    plan[(name, chance.randint(1, 3))] = how
+        return plan
+
+    def facts_of(self, symbol: str, ts: int, *, halted: bool = False, resumed: int = 0, action: bool = False) -> Any:
+        """What is known of a symbol besides its rows."""
+        close = self.market.paths[SYMBOLS.index(symbol)][0]
+        return SymbolFacts(
+            ts, symbol, average_volume=5e6, average_dollar_volume=5e8, reference_close=close, listed_days=5_000,
+            is_leveraged=False, has_corporate_action=action, is_halted=halted, resumed_ts=resumed,
+            is_easy_to_borrow=True,
+        )  # fmt: skip
+
+    # --- what happens -----------------------------------------------------------------------------------------------
+
+    def run(self) -> Evidence:
+        """The whole schedule."""
+        self._codes()
+        self._agenda_of_faults()
+        self._do(self._start)
+        last = self.market.times[-1]
+        self._until(last + ns(1.0))
+        calm = self._calm_down()
+        self._until(calm + (CALM_S - 12) * SECOND)
+        self.venue.frozen = True
+        self._until(calm + CALM_S * SECOND)
+        return self._evidence(calm)
+
+    def _codes(self) -> None:
+        chance = self.chance
+        menu = [0, 0, 1, 1, 2, 3, 4, 5] + ([7] if self.weather.has("F38") else [])
+        codes = [[chance.choice(menu) for _ in SYMBOLS] for _ in self.market.times]
+        rows = self.market.rows(codes, with_book=True)
+        wanted = {
+            name: self.weather.odds[name] for name in ("F14", "F15", "F16", "F17", "F32") if self.weather.has(name)
+        }
+        self.told = Feed(rows, chance, wanted).told
+        for told in self.told:
+            self._plan_at(told.arrives, lambda told=told: self._row(told))  # type: ignore[misc]
+
+    def _agenda_of_faults(self) -> None:
+        chance, weather = self.chance, self.weather
+        times = self.market.times
+        moment = lambda: chance.choice(times) + ns(chance.uniform(-9.0, 9.0))  # noqa: E731
+        often = lambda: chance.randint(1, 3)  # noqa: E731
+        acts: dict[str, Callable[[], None]] = {
+            "F03": self._disk_error, "F04": self._disk_full, "F19": self._clock_jump, "F20": self._stall,
+            "F24": self._by_hand, "F25": self._second_runner, "F31": self._halt_symbol, "F33": self._restrict,
+        }  # fmt: skip
+        for name, act in acts.items():
+            if weather.has(name):
+                for _ in range(often()):
+                    self._plan_at(moment(), lambda name=name, act=act: self._act(name, act))  # type: ignore[misc]
+        if weather.has("F29"):
+            self._plan_at(times[len(times) // 2], lambda: self._act("F29", self._split))
+        if weather.has("F30"):
+            for ts in times[::4]:
+                self._plan_at(ts, lambda: self._met_all("F30"))
+        if weather.has("F38"):
+            for ts in times[::4]:
+                self._plan_at(ts, lambda: self._met_all("F38"))
+        if weather.has("F37"):
+            for _ in range(often()):
+                self._plan_at(moment(), lambda: self._act("F37", self._person))
+        elif chance.random() < 0.3:
+            self._plan_at(moment(), self._resume)
+
+    def _act(self, name: str, act: Callable[[], None]) -> None:
+        if not self.weather.calm:
+            self._met_all(name)
+            act()
+
+    def _until(self, end: int) -> None:
+        agenda = self._agenda
+        while agenda and agenda[0][0] <= end:
+            ts, _, what = heappop(agenda)
+            self.timeline.advance(max(ts, self.timeline.now))
+            self._do(what)
+        self.timeline.advance(max(end, self.timeline.now))
+
+    def _do(self, what: Callable[[], None]) -> None:
+        """Run something of the process; what ends it is noted and the supervisor starts it again."""
+        process = self.process
+        try:
+            what()
+        except Killed as killed:
+            self._ended(f"killed at {killed.point}")
+        except OnetapeError as error:
+            self.errors.append(f"{type(error).__name__}: {error}")
+            self._stop(process, str(error))
+        except ZeroDivisionError as error:  # of the strategy
+            self._stop(process, f"the strategy failed: {error}")
+        if self.own_files and self.process is None and process is not None:
+            process.let_go()
+
+    def _stop(self, process: Process | None, why: str) -> None:
+        current = self.process or process
+        if current is not None:
+            self.alerts.append((self.timeline.now, self._life, Alert(self.timeline.now, "critical", "stopped", why)))
+            current.stop()
+        self._ended(f"stopped: {why}")
+
+    def _ended(self, how: str) -> None:
+        process, self.process = self.process, None
+        self.lives.append((self.timeline.now, self._life, how))
+        self._sha.update(f"{self.timeline.now} {how}".encode())
+        if process is not None:
+            process.let_go()
+        self._plan_at(self.timeline.now + ns(self.chance.choice([0.5, 2.0, 6.0, 15.0])), self._start)
+
+    def _born(self, life: int) -> Process:
+        """A process that is kept until the schedule is over: a connection that is collected writes a last time."""
+        process = Process(self, life, self.path)
+        self._graves.append(process)
+        return process
+
+    def bury(self) -> None:
+        """Let go of every process; the disk is not to be read after this."""
+        self._system.mounted = Disk()
+        for process in self._graves:
+            process.bury()
+            process.let_go()
+
+    def _start(self) -> None:
+        if self.process is not None:
+            return
+        self._life += 1
+        self.network.life = self._life
+        self.process = self._born(self._life)
+        self.process.start()
+        self._plan_at(self.timeline.now, self._tick(self._life))
+
+    def _tick(self, life: int) -> Callable[[], None]:
+        def tick() -> None:
+            process = self.process
+            if process is None or process.life != life:
+                return
+            wait = process.tick()
+            now = self.timeline.now
+            if not self.market.is_open(now) and now < self.market.times[-1]:
+                wait = max(wait, 900.0)  # the night: nothing to see between the sessions
+            self._plan_at(now + ns(wait), tick)
+
+        return tick
+
+    def _row(self, told: Told) -> None:
+        for fault in told.faults:
+            self._met_all(fault)
+        if self.process is not None:
+            self.processed.setdefault(told.row.ts, self.timeline.now)
+            self.process.row(told.row)
+
+    # --- faults of the process and around it ------------------------------------------------------------------------
+
+    def point(self, name: str) -> None:
+        """A labelled point is passed; a process may end here."""
+        if not self._kills or self.weather.calm:
+            return
+        times = self._seen[name] = self._seen.get(name, 0) + 1
+        how = self._kills.get((name, times))
+        if how is None:
+            return
+        del self._kills[(name, times)]
+        self._met_all("F01" if how == "killed" else "F02")
+        if self.own_files:
+            raise Killed(name)
+        if how == "killed":
+            self.disk.kill()
+        else:
+            self.disk.power_loss(self.chance, torn=True)
+            if self.chance.random() < 0.1:
+                self.disk.flip(self.chance)
+                self.damaged = True
+        raise Killed(name)
+
+    def _disk_error(self) -> None:
+        self.disk.refuse = "eio"
+        self.timeline.after(self.chance.choice([0.5, 5.0]), self._disk_well)
+
+    def _disk_full(self) -> None:
+        self.disk.refuse = "full"
+        self.timeline.after(self.chance.choice([5.0, 30.0]), self._disk_well)
+
+    def _disk_well(self) -> None:
+        self.disk.refuse = ""
+
+    def _clock_jump(self) -> None:
+        self.clock.skew = self.chance.choice([0, 400, -400, 3_600_000, -3_600_000, 1_000, -30_000]) * 1_000_000
+        self.timeline.after(self.chance.choice([5.0, 40.0]), self._clock_well)
+
+    def _clock_well(self) -> None:
+        self.clock.skew = 0
+
+    def _stall(self) -> None:
+        """The process stands still; rows, news and answers pile up."""
+        self.timeline.advance(self.timeline.now + ns(self.chance.choice([5.0, 20.0, 60.0])))
+
+    def _by_hand(self) -> None:
+        self.external = True
+        symbol = self.chance.choice(SYMBOLS)
+        if self.chance.random() < 0.5:
+            self.venue.hand_trade(symbol, float(self.chance.choice([-10, 10, 25])))
+        else:
+            self.venue.hand_order(symbol, 10.0)
+
+    def _second_runner(self) -> None:
+        """Another runner is started: here, where the lock is held, or after the lock's file was taken away."""
+        if not self.own_files or self.lock_path is None or self.process is None:
+            return
+        first = self.process
+        if stolen := self.chance.random() < 0.5:
+            self.lock_path.unlink(missing_ok=True)
+        second = self._born(self._life + 1)
+        try:
+            second.start()
+        except OnetapeError as error:
+            self.errors.append(f"second runner: {error}")
+            second.stop()
+            return
+        except Killed:
+            second.let_go()
+            return
+        if not stolen:
+            self.takeovers.append((self.timeline.now, -1))
+        # The first was frozen, comes back once, and must not get anywhere.
+        self._life += 1
+        self.takeovers.append((self.timeline.now, self._life))
+        self._come_back(first, second)
+
+    def _come_back(self, first: Process, second: Process) -> None:
+        self.network.life = second.life
+        self.process = second
+        try:
+            for _ in range(self.chance.choice([1, 6])):
+                second.tick()
+                self.timeline.advance(self.timeline.now + SECOND)
+            self.network.life = first.life
+            first.tick()
+            row = next((told.row for told in self.told if told.arrives > self.timeline.now), None)
+            if row is not None:
+                first.row(row)
+                first.tick()
+        except OnetapeError as error:
+            self.errors.append(f"first runner: {error}")
+            first.stop()
+        self.network.life = second.life
+        self._plan_at(self.timeline.now, self._tick(second.life))
+
+    def _halt_symbol(self) -> None:
+        symbol, now = self.chance.choice(SYMBOLS), self.timeline.now
+        until = now + ns(self.chance.choice([15.0, 45.0]))
+        self.market.halts.append((symbol, now, until))
+        self._facts(self.facts_of(symbol, self.clock.now(), halted=True))
+        self._plan_at(until, lambda: self._facts(self.facts_of(symbol, self.clock.now(), resumed=until)))
+
+    def _facts(self, facts: SymbolFacts) -> None:
+        if self.process is not None:
+            self.process.facts(facts)
+
+    def _restrict(self) -> None:
+        self.venue.restricted = True
+        self.timeline.after(self.chance.choice([20.0, 60.0]), self._unrestrict)
+
+    def _unrestrict(self) -> None:
+        self.venue.restricted = False
+
+    def _split(self) -> None:
+        symbol = self.chance.choice(SYMBOLS)
+        self._facts(self.facts_of(symbol, self.clock.now(), action=True))
+        if self.venue.positions.get(symbol):
+            self.venue.positions[symbol] *= 2.0
+            self.venue.by_hand.append((self.timeline.now, f"{symbol} split"))
+            self.external = True
+
+    def _person(self) -> None:
+        action: Literal["halt", "resume", "flatten"] = self.chance.choice(["halt", "halt", "flatten", "resume"])
+        self._word(action)
+
+    def _resume(self) -> None:
+        if not self.weather.calm:
+            self._word("resume")
+
+    def _word(self, action: Literal["halt", "resume", "flatten"]) -> None:
+        self.words.append((self.timeline.now, action))
+        self.halt_stands = "" if action == "resume" else action
+        if self.process is not None:
+            self.process.say(action)
+
+    # --- notes ------------------------------------------------------------------------------------------------------
+
+    def _plan_at(self, ts: int, what: Callable[[], None]) -> None:
+        heappush(self._agenda, (ts, next(self._number), what))
+
+    def _durable(self, order_id: str) -> bool:
+        return self.own_files or self.disk.holds(order_id.encode())
+
+    def promised(self, seq: int, checksum: bytes) -> None:
+        """A commit came back."""
+        self.promises.append((seq, checksum))
+
+    def _orders(self) -> dict[str, Order]:
+        if self.process is None or self.process.session is None:
+            return {}
+        return self.process.session.core.orders
+
+    def _met_tickets(self, fault: str, tickets: Sequence[Ticket]) -> None:
+        orders = self._orders()
+        for ticket in tickets:
+            order = orders.get(ticket.order_id)
+            if order is not None:
+                self.weather.met[(fault, order.state.value)] += 1
+
+    def _met_all(self, fault: str) -> None:
+        for order in self._orders().values():
+            self.weather.met[(fault, order.state.value)] += 1
+
+    # --- the end ----------------------------------------------------------------------------------------------------
+
+    def _calm_down(self) -> int:
+        """Faults stop; what is wrong with the world is put right."""
+        self.weather.calm = True
+        self.venue.restricted = False
+        self.network.maintenance_until = self.network.no_token_until = self.network.stream_down_until = 0
+        self._disk_well()
+        if self.clock.skew:
+            self._clock_well()
+        return self.timeline.now
+
+    def _evidence(self, calm: int) -> Evidence:
+        process = self.process
+        up = process is not None and process.session is not None
+        final = process.session if process is not None else None
+        lost = [key for key, order in self._orders().items() if order.state in (State.UNKNOWN, State.SENDING)]
+        for order in self.venue.orders:
+            self._sha.update(f"{order.key} {order.body} {order.status} {order.executions}".encode())
+        self._sha.update(repr(self.venue.requests).encode())
+        digest = ""
+        if final is not None:
+            digest = final.core.digest()
+            self._sha.update(digest.encode())
+            final.close()
+        return Evidence(
+            seed=self.seed, venue=self.venue, market=self.market, plan=self.plan, strategy=self.strategy,
+            journal=self.path, capabilities=self.network.capabilities, promises=self.promises, alerts=self.alerts,
+            words=self.words, lives=self.lives, calm=calm, end=self.timeline.now, up=up, lost=lost,
+            final=final, errors=self.errors, takeovers=self.takeovers, told=self.told,
+            external=self.external or bool(self.venue.by_hand), damaged=self.damaged,
+            refusals=self.refusals, processed=self.processed, closed=self.network.closed, digest=digest,
+            met=dict(self.weather.met), trace=self._sha.hexdigest(),
+        )  # fmt: skip
