@@ -14,6 +14,7 @@ from live.cli_export import Since, Symbols, Until, export
 from live.cli_fleet import fleet
 from live.cli_hub import hub
 from live.cli_login import login
+from live.cli_top import top
 from live.sandbox.cli import sandbox
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
 
 app.command()(sandbox)
 app.command()(export)
-for command in (login, arm, status, halt, resume, flatten, hub):
+for command in (login, arm, status, halt, resume, flatten, hub, top):
     app.command()(command)
 app.add_typer(fleet, name="fleet")
 
