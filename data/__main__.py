@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from data import cli_pull, cli_store, cli_tape, cli_verify
+from data import cli_feed, cli_pull, cli_store, cli_tape, cli_verify
 from data.cli_store import ClockOption, SessionOption, print_bars
 from data.door import Json, new_app, run
 
@@ -64,6 +64,7 @@ app.command()(cli_verify.verify)
 app.command()(cli_tape.record)
 app.command()(cli_tape.replay)
 app.command()(cli_tape.play)
+app.command()(cli_feed.stream)
 
 
 def _names(symbols: str) -> list[str]:

@@ -67,7 +67,9 @@ async def _record(options: Options) -> int:
     from data.sources.base import WallClock, load_vendor
 
     vendor = load_vendor(options.source)
-    more = {} if options.feed is None else {"cluster" if options.source == "polygon" else "feed": options.feed}
+    more: Any = {"backfill": "apart"}
+    if options.feed is not None:
+        more["cluster" if options.source == "polygon" else "feed"] = options.feed
     stream: Any = vendor.stream(options.symbols, options.channels, **more)  # type: ignore[arg-type]  # checked there
     terms = {"source": vendor.NAME, "symbols": options.symbols, "channels": options.channels}
     async with stream:

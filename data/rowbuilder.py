@@ -88,6 +88,7 @@ class RowBuilder:
 
     Attributes:
         counts: events that changed nothing: `other` symbols, `unmatched` corrections, `too_late` trades.
+        due: until this receive time nothing happens by time alone, ns.
 
     Raises:
         UsageError: an unknown clock, hours or rule, no symbols or one twice.
@@ -135,7 +136,7 @@ class RowBuilder:
             reset(f, k, CURRENT_F, CURRENT_K)
         self.logs = [TradeLog() for _ in self.symbols]
         self.revised = Reviser(self, round(revise_s * SECOND_NS))
-        self.begun, self.now, self._next = False, 0, -1
+        self.begun, self.now, self.due = False, 0, -1
         self._handlers: dict[Any, Callable[[Any, int, int, int, Output], None]] = {
             Trade: self._trade,
             Quote: self._quote,
@@ -155,7 +156,7 @@ class RowBuilder:
         """
         out: Output = []
         r = event.recv_ts or event.venue_ts
-        if r >= self._next:
+        if r >= self.due:
             if not self.begun:
                 t = event.venue_ts if 0 < event.venue_ts < r and type(event) is not Gap else r
                 self.begin(t - (type(event) is Bar), r)
@@ -179,7 +180,7 @@ class RowBuilder:
     def advance(self, ts: int) -> Output:
         """The receive clock stands at `ts` and nothing came: rows whose time is over."""
         out: Output = []
-        if ts >= self._next and self.begun:
+        if ts >= self.due and self.begun:
             self._advance(ts, out)
         return out
 
@@ -224,7 +225,7 @@ class RowBuilder:
     def rest(self) -> None:
         """Note until when nothing happens by time alone."""
         g = self.g
-        self._next = min(g[CLOSE], g[P_CLOSE] + self.wait) if g[PENDING] else g[CLOSE]
+        self.due = min(g[CLOSE], g[P_CLOSE] + self.wait) if g[PENDING] else g[CLOSE]
 
     def outside(self, r: int) -> DataError:
         """The error of an event whose time has no place in the calendar."""

@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from data.calendar import MINUTE_NS
 from data.events import TradeCancel, TradeCorrection
 from data.flow import sell_share
 from data.rowbuilder_log import BITS, Shown, identity_of
@@ -27,6 +28,8 @@ from data.rowbuilder_state import (
     IN_CURRENT,
     INTS,
     LATE,
+    LOGGED,
+    OUTSIDE,
     P_CLOSE,
     P_SEGMENT,
     P_START,
@@ -129,6 +132,27 @@ class Reviser:
                 self._news(j, at, r, "updated")
                 return True
         return False
+
+    def replace_minute(self, j: int, close: int, values: tuple[float, ...], r: int) -> None:
+        """A vendor's bar takes the place of every trade of the minute that closes at `close`.
+
+        A closing print, which counts in the last instant of its session whenever it comes, is in no minute's bar.
+        """
+        builder = self.builder
+        log, last, g = builder.logs[j], close - 1, builder.g
+        log.settle()
+        times, bits = log.columns[0], log.columns[BITS]
+        for at in range(max(self._oldest(j) - log.base, 0), len(times)):
+            if close - MINUTE_NS <= times[at] < last or (times[at] == last and bits[at] == BAR_MARK):
+                bits[at] = DEAD
+        log.add((last, *values, BAR_MARK, 0, 0, -1))
+        log.settle()
+        builder.k[j][LOGGED] += 1
+        place = place_of(g, builder.segments.opens, builder.segments.closes, last)
+        if place == LATE:
+            self.mark(last, j, r, "gap")
+        elif place != OUTSIDE:
+            self._news(j, len(log.identities) - 1, r, "gap")
 
     def _oldest(self, j: int) -> int:
         """Number of the first log entry that still counts."""

@@ -14,13 +14,21 @@ from data.sources.base import Clock
 from data.sources.budget import Budget
 from data.sources.http import Caller, Patience
 from data.sources.stream_dialect import Backfill
-from data.sources.stream_hours import Hours
+from data.sources.stream_hours import AlwaysOpen, Hours
 
 
-def backfill_of(settings: Settings, feed: str, wall: Clock, patience: Patience, hours: Hours) -> Backfill:
+def backfill_of(
+    settings: Settings,
+    feed: str,
+    wall: Clock,
+    patience: Patience,
+    *,
+    requests_a_minute: int = REQUESTS_A_MINUTE,
+) -> Backfill:
     """How to get the minute bars that closed in a gap of this feed."""
     key, secret = http_history.need(settings, VARIABLES, KEYS_FROM)
-    budget = Budget(REQUESTS_A_MINUTE, wall)
+    budget = Budget(requests_a_minute, wall)
+    hours = AlwaysOpen() if feed in ("crypto", "test") else Hours()
 
     def fetch(symbols: Sequence[str], start: int, end: int) -> list[Bar]:
         from data.sources.alpaca_http import historical_client

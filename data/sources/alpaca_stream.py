@@ -36,10 +36,11 @@ from data.sources.alpaca_wire import (
     read_frame,
     status_of,
 )
+from data.sources.backfill_apart import Where, apart
 from data.sources.base import Channel, Clock, WallClock
 from data.sources.http import Patience
 from data.sources.stream import Stream
-from data.sources.stream_dialect import Lost
+from data.sources.stream_dialect import Backfill, Lost
 from data.sources.stream_hours import AlwaysOpen, Hours
 from data.sources.stream_lock import ConnectionLock
 
@@ -219,6 +220,7 @@ def open_stream(
     plan_symbols: int = 30,
     round_lot: float = ROUND_LOT,
     patience: Patience | None = None,
+    backfill: Where = "here",
 ) -> Stream:
     """Alpaca's live events, with gaps marked and minute bars filled in.
 
@@ -227,7 +229,8 @@ def open_stream(
     Args:
         feed: `iex`, `sip`, ..., or `crypto`. wall: clock of waits and `recv_ts`. seed: of the spread of waits.
         limit: events that may wait for the reader. plan_symbols: trades and quotes the plan allows; 0: any number.
-        round_lot: shares of one unit of quoted size.
+        round_lot: shares of one unit of quoted size. backfill: who asks for the minute bars of a gap, where they are
+            subscribed.
 
     Raises:
         AuthError: a key is not set. UsageError: a symbol, channel or feed, more than the plan allows, or another
@@ -259,7 +262,11 @@ def open_stream(
         1.0 if crypto else round_lot,
     )
     lock = ConnectionLock(settings.store, VENDOR, path, key)
-    fill = backfill_of(settings, feed, wall, patience or Patience(), hours) if "bars" in channels else None
+    fill: Backfill | None = None
+    if "bars" in channels and backfill == "apart":
+        fill = apart("alpaca", feed, settings, wall)
+    elif "bars" in channels and backfill == "here":
+        fill = backfill_of(settings, feed, wall, patience or Patience())
     audit = {"trades", "bars"} <= set(channels)
     return Stream(
         dialect, clock=wall, hours=hours, seed=seed, limit=limit, backfill=fill, audit=audit, release=lock.release

@@ -7,15 +7,15 @@ from typing import Any
 
 import msgspec
 
-from data.calendar import MINUTE_NS
 from data.errors import AuthError, UsageError
 from data.events import Bar, MarketEvent, Quote, join_conditions
 from data.settings import Settings, load_settings
 from data.sources import http_history
+from data.sources.backfill_apart import Where, apart
 from data.sources.base import Channel, Clock, WallClock
-from data.sources.budget import Budget
-from data.sources.http import Caller, Patience
+from data.sources.http import Patience
 from data.sources.polygon import FREE_REQUESTS_A_MINUTE, KEYS_FROM, TAPES, VARIABLES, VENDOR
+from data.sources.polygon_backfill import backfill_of
 from data.sources.polygon_wire import (
     BandsMessage,
     BarMessage,
@@ -181,6 +181,7 @@ def open_stream(
     requests_a_minute: int = FREE_REQUESTS_A_MINUTE,
     package: str | None = None,
     patience: Patience | None = None,
+    backfill: Where = "here",
 ) -> Stream:
     """Polygon's live events, with gaps marked and minute bars filled in.
 
@@ -188,6 +189,7 @@ def open_stream(
         cluster: `stocks` or `crypto`. wall: clock of waits and `recv_ts`. seed: of the spread of waits.
         limit: events that may wait for the reader. plan_symbols: symbols the plan allows; 0: any number.
         round_lot: shares of one unit of quoted size. package: `massive` or `polygon`, for the bars of a gap.
+        backfill: who asks for those, where minute bars are subscribed.
 
     Raises:
         AuthError: the key is not set. UsageError: a symbol, channel or cluster, more than the plan allows, or
@@ -211,41 +213,13 @@ def open_stream(
     asked = [topics[channel] for channel in channels]
     dialect = PolygonDialect(url, key.get_secret_value(), names, asked, stall_s, hours, round_lot)
     lock = ConnectionLock(settings.store, VENDOR, cluster, key)
-    budget = Budget(requests_a_minute, wall)
-    fill = (
-        _backfill(settings, wall, budget, patience or Patience(), hours, package, cluster)
-        if "bars" in channels
-        else None
-    )
+    fill: Backfill | None = None
+    if "bars" in channels and backfill == "apart":
+        fill = apart("polygon", cluster, settings, wall, requests_a_minute)
+    elif "bars" in channels and backfill == "here":
+        more = {"requests_a_minute": requests_a_minute, "package": package}
+        fill = backfill_of(settings, cluster, wall, patience or Patience(), **more)  # type: ignore[arg-type]
     audit = {"trades", "bars"} <= set(channels)
     return Stream(
         dialect, clock=wall, hours=hours, seed=seed, limit=limit, backfill=fill, audit=audit, release=lock.release
     )
-
-
-def _backfill(
-    settings: Settings, wall: Clock, budget: Budget, patience: Patience, hours: Hours, package: str | None, cluster: str
-) -> Backfill:
-    (key,) = http_history.need(settings, VARIABLES, KEYS_FROM)
-
-    def fetch(symbols: Sequence[str], start: int, end: int) -> list[Bar]:
-        from data.sources.polygon_http import rest_client
-
-        caller = Caller(VENDOR, budget, patience, (key,), None, KEYS_FROM)
-        client = rest_client(key.get_secret_value(), settings.massive_base_url, caller, package)
-        bars = []
-        for symbol in symbols:
-            ticker = f"X:{symbol.replace('-', '')}" if cluster == "crypto" else symbol
-            found = client.list_aggs(
-                ticker, 1, "minute", start // 1_000_000, end // 1_000_000, adjusted=False, sort="asc", limit=50_000
-            )
-            for row in found:
-                close = row.timestamp * 1_000_000 + MINUTE_NS
-                if start < close <= end:
-                    columns = (row.open, row.high, row.low, row.close, row.volume)
-                    # The stream's own bars carry no count of trades: these are to be the same.
-                    extended = hours.is_extended(close)
-                    bars.append(Bar(symbol, close, wall.now(), "1m", *columns, row.vwap, extended=extended))
-        return bars
-
-    return fetch

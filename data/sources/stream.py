@@ -77,7 +77,7 @@ class Stream:
         self._stats = StreamStats()
         self._task: asyncio.Task[None] | None = None
         self._fills: set[asyncio.Task[None]] = set()
-        self._last_good = 0
+        self._last_good = self._heard = self._whole = 0
         self._lost_at = 0
         self._quiet = 0
         self._longest_ns = 0
@@ -90,6 +90,21 @@ class Stream:
         self._stats.doubles = self._recent.doubles
         self._stats.bad = self._dialect.bad
         return self._stats
+
+    @property
+    def whole_since(self) -> int:
+        """Since when everything subscribed comes, ns of the clock; 0 while the feed is lost, or not there yet."""
+        return self._whole
+
+    @property
+    def heard(self) -> int:
+        """When it last said something, ns of the clock; 0 before it ever did."""
+        return self._heard
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing waits for the reader."""
+        return not len(self._outlet)
 
     async def __aenter__(self) -> Self:
         return self
@@ -199,7 +214,7 @@ class Stream:
             opened = self._hours.open_since(now)
             if opened is not None and self._last_good >= opened:
                 self._longest_ns = max(int(self._longest_ns * FORGET), now - self._last_good)
-            self._last_good, self._quiet = now, 0
+            self._last_good, self._heard, self._quiet = now, now, 0
         for event in events:
             if self._recent.is_double(event):
                 continue
@@ -217,6 +232,7 @@ class Stream:
 
     def _mark_loss(self, reason: str) -> None:
         self._stats.last_loss = reason
+        self._whole = 0
         if self._last_good and not self._lost_at:
             now = self._clock.now()
             self._lost_at = self._last_good
@@ -233,7 +249,7 @@ class Stream:
                 task = asyncio.create_task(self._fill(self._lost_at, now))
                 self._fills.add(task)
                 task.add_done_callback(self._fills.discard)
-        self._lost_at, self._last_good = 0, now
+        self._lost_at, self._last_good, self._whole, self._heard = 0, now, now, now
 
     async def _fill(self, start: int, end: int) -> None:
         """Minute bars that closed in a gap."""
