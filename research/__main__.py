@@ -10,8 +10,9 @@ import typer
 from data.door import Json, new_app, print_json, run
 from research.patterns import cli as patterns
 from research.scan_cli import scan
+from research.seal_cli import open_seal, seal
 from research.sweep_cli import sweep_command
-from research.validate_cli import open_seal, seal, trials, validate
+from research.validate_cli import trials, validate
 
 app = new_app("Questions across many runs. `demo` shows the whole path once: backtest, report, paper session, proof.")
 

@@ -3,6 +3,8 @@
 fused = Fused(bars, book, rule, costs, cash, clock)
 work = fused.work()                                # one for every thread
 numbers = fused.run(strategy.call(bars, book, params), work)      # (accounts, len(NAMES))
+
+With `sessions=True` a row goes on with the equity at each session's end and `research.sessions.EXTRAS`.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from backtests.metrics import marks_of, nan
+from backtests.metrics import marks_of, nan, session_ends
 from data.calendar import periods_per_year
 from data.jit import jit
 from data.types import Bars, Book, Floats
@@ -22,6 +24,7 @@ from research.booking import CLOSED, FILLS, HOLDS, ORDERS
 from research.leap import M_FIELDS, leap
 from research.lend import lend
 from research.pairwise import DEPTH, LANES, PIECE, pieces
+from research.sessions import EXTRAS, keep_sessions
 from research.valuation import NUMBERS, trade_numbers, value
 from strategies.common.costs import Costs
 from strategies.common.position import FIELDS, SLOTS, fresh
@@ -67,7 +70,7 @@ _SIGNATURE = (
     f"boolean({', '.join([_FLAG] * 4 + [_SEEN] * 4)}, Array(float64, 3, 'C'), {_ROWS}, "
     f"Array(float64, 1, 'A', readonly=True), {_INTS}, {_GRID}, {_ONES}, {_INTS}, {_INTS}, float64, float64, float64, "
     f"{', '.join([_ONES] * 4)}, {_INTS}, {_PAIR}, {_GRID}, {_INTS}, {_PAIR}, {_GRID}, {_GRID}, {_PAIR}, "
-    f"{', '.join([_ONES] * 5)}, Array(boolean, 1, 'C'), {_INTS}, {_GRID}, int64, {_GRID})"
+    f"{', '.join([_ONES] * 5)}, Array(boolean, 1, 'C'), {_INTS}, {_GRID}, int64, {_GRID}, {_INTS}, {_PAIR}, {_GRID})"
 )
 
 
@@ -83,6 +86,7 @@ class Work:
             np.zeros(rows // 8 + 1, np.bool_), np.zeros(DEPTH, np.int64), np.zeros((4, DEPTH)),
         )  # fmt: skip
         self.tally = np.zeros(3, np.int64)
+        self.runs = np.zeros((symbols, 2), np.int64)
         self.grow(orders)
 
     def grow(self, orders: int) -> None:
@@ -105,10 +109,20 @@ class Fused:
 
     Args:
         apart: every symbol is an account of its own with all of `cash`; else all of them are one account.
+        sessions: keep the equity of session ends too; `ends` are their rows, `columns` the length of a row of `run`.
     """
 
     def __init__(
-        self, bars: Bars, book: Book | None, rule: Rule, costs: Costs, cash: float, clock: str, *, apart: bool = False
+        self,
+        bars: Bars,
+        book: Book | None,
+        rule: Rule,
+        costs: Costs,
+        cash: float,
+        clock: str,
+        *,
+        apart: bool = False,
+        sessions: bool = False,
     ) -> None:
         rows, symbols = bars.shape
         self.rows, self.symbols, self.cash = rows, symbols, cash
@@ -117,6 +131,8 @@ class Fused:
         firsts, table = costs.table()
         knobs = np.array(rule.knobs(clock))
         self.periods = periods_per_year(clock)
+        self.ends = session_ends(bars.session) if sessions else np.empty(0, np.int64)
+        self.columns = len(NAMES) + (len(self.ends) + EXTRAS if sessions else 0)
         edges, joins = pieces(rows)
         self._unknown = np.broadcast_to(np.float64(nan), (symbols, rows))
         self._never = np.zeros((symbols, rows), np.uint8)
@@ -142,26 +158,27 @@ class Fused:
         return Work(self.width, self.rows, 1024 + 8 * self.width)
 
     def run(self, signals: Signals, work: Work) -> Floats:
-        """The numbers of one set, (accounts, len(NAMES)).
+        """The numbers of one set, (accounts, columns).
 
         Args:
             signals: checked, every field (T, N).
         """
         out = np.empty((self.accounts, NUMBERS))
+        kept = np.empty((self.accounts, self.columns - len(NAMES)))
         flags = [self._flags(getattr(signals, n)) for n in ("entries", "exits", "short_entries", "short_exits")]
         levels = [self._levels(getattr(signals, name)) for name in ("size", "stop", "target", "trail")]
         market, years = self._market, self.rows / self.periods
         while not self._loop(
             *flags, *levels, *market, self.cash, self.periods, years,
             work.start, *work.state, *work.counters, work.tally, *work.tables, work.part, *work.valuing,
-            self.width, out,
+            self.width, out, self.ends, work.runs, kept,
         ):  # fmt: skip
             work.grow(4 * work.orders)
         out[:, 0] = out[:, 0] / self.cash - 1.0
         for account in out:
             growth = float(account[1])
             account[1] = growth ** (self.periods / self.rows) - 1.0 if growth > 0.0 else -1.0
-        return out
+        return out if not kept.shape[1] else np.concatenate([out, kept], axis=1)
 
     def _flags(self, given: Any) -> Any:
         return self._never if given is None else np.ascontiguousarray(given.T).view(np.uint8)
@@ -212,7 +229,7 @@ def _run(
     start: Any, s: Any, a: Any, x: Any, waiting: Any, coming: Any, lot: Any,
     tally: Any, where: Any, after: Any, paid: Any, closed_at: Any, pnl: Any, part: Any,
     positions: Any, equity: Any, returns: Any, idle: Any, counts: Any, sums: Any,
-    width: int, out: Any,
+    width: int, out: Any, ends: Any, runs: Any, kept: Any,
 ) -> bool:  # fmt: skip
     """Run accounts of `width` symbols each, one row of `out` for each; False where a table was too small."""
     enter, leave, short, cover = lend(enter), lend(leave), lend(short), lend(cover)
@@ -224,6 +241,7 @@ def _run(
     paid, closed_at, pnl, part, positions = lend(paid), lend(closed_at), lend(pnl), lend(part), lend(positions)
     equity, returns, idle = lend(equity), lend(returns), lend(idle)
     counts, sums, start, out = lend(counts), lend(sums), lend(start), lend(out)
+    ends, runs, kept = lend(ends), lend(runs), lend(kept)
     for account in range(out.shape[0]):
         i, j = account * width, (account + 1) * width
         for slot in range(s.shape[0]):
@@ -253,6 +271,8 @@ def _run(
             marks[i:j], edges, joins, cash, periods, tally[FILLS], where, after, positions,
             equity, returns, idle, sums, out[account],
         )  # fmt: skip
+        if kept.shape[1] > 0:
+            keep_sessions(marks[i:j], ends, cash, tally[FILLS], where, after, positions, runs, kept[account])
         still = 0
         for symbol in range(width):
             still += int(lot[symbol, HOLDS] != 0.0)

@@ -52,6 +52,7 @@ class Terms:
     cash: float
     clock: str
     apart: bool
+    sessions: bool = False
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,7 @@ def software() -> dict[str, str]:
 
 
 def run_block(name: str, parcel: Sequence[Any], values: Sequence[tuple[Any, ...]]) -> Any:
-    """In a worker: (sets, accounts, NAMES) of these sets, or the error that one of them met.
+    """In a worker: (sets, accounts, columns) of these sets, or the error that one of them met.
 
     Args:
         name: of the sweep. parcel: a list of one reference to its `Parcel`.
@@ -250,7 +251,9 @@ def unpacked(parcel: Parcel) -> Runner:
     bars = Bars(**parcel.bars)
     book = None if parcel.book is None else Book(**parcel.book)
     terms = parcel.terms
-    fused = Fused(bars, book, terms.rule, terms.costs, terms.cash, terms.clock, apart=terms.apart)
+    fused = Fused(
+        bars, book, terms.rule, terms.costs, terms.cash, terms.clock, apart=terms.apart, sessions=terms.sessions
+    )
     return Runner(strategy, bars, book, parcel.names, parcel.fixed, fused, budget=parcel.budget, threads=1)
 
 

@@ -19,12 +19,14 @@ from typing import Any
 import numpy as np
 
 from backtests.engine import DEFAULT_COSTS, Named, as_strategy, check_rows, clock_of
+from backtests.trials import AUTO, Where, dataset_of, ledger_path, record
 from data.calendar import parse_clock
 from data.door import did_you_mean
 from data.errors import UsageError
 from data.types import Bars, Book
 from research.fused import NAMES, Fused
 from research.grid import Constraint, constraint_of, dimensions, drawn_sets, every_set, tiled
+from research.ledger import trials_of
 from research.sweep_result import LOWER, SweepResult, metric_place, read_sweep
 from research.sweep_run import MB, Runner, cores, unfinished
 from strategies.common.costs import Costs
@@ -33,6 +35,7 @@ from strategies.common.rule import Rule
 
 SEARCHES = ("grid", "random", "tpe")
 ENGINES = ("threads", "ray")
+RETURNS = (None, "session")
 CHECKPOINTS = 20
 
 
@@ -68,6 +71,8 @@ def sweep(
     engine: str = "threads",
     seed: int = 7,
     resume: Path | str | None = None,
+    returns: str | None = None,
+    ledger: Where = AUTO,
     progress: Callable[[Progress], None] | None = None,
 ) -> SweepResult:
     """The numbers of every parameter set, each equal to `run_backtest`'s of that set, bit for bit.
@@ -88,13 +93,17 @@ def sweep(
             the budget is then that of each.
         seed: of `random` and `tpe`.
         resume: a file that keeps the sets as they are done; those in it already are not run again.
+        returns: `session` keeps every set's session returns too (`SweepResult.returns`, `SweepResult.table()`), in
+            the same budget: what White's test, PBO and walk-forward ask for without running a set again.
+        ledger: the trial ledger that every set is appended to, see `backtests.trials`; None: to none.
         progress: is called with a `Progress` now and then, from this thread.
 
     Ctrl-C ends a sweep early: what is done comes back, with `complete` False.
 
     Raises:
         UsageError: an empty grid, an unknown parameter, metric, search or engine, a wrong type, no set left, a budget
-            too small for one set, or a file of another sweep in `resume`.
+            too small for one set or for the returns, a file of another sweep in `resume`, or both of `resume` and
+            `returns`.
         DataError: rows that cannot be tested. StrategyError: the strategy broke its contract.
     """
     if search not in SEARCHES:
@@ -103,6 +112,10 @@ def sweep(
         raise UsageError(f"engine {engine!r} is not one of ({', '.join(ENGINES)}){did_you_mean(engine, ENGINES)}")
     if isinstance(cash, bool) or not 0.0 < cash < inf:
         raise UsageError(f"cash must be a positive number of dollars, got {cash!r}")
+    if returns not in RETURNS:
+        raise UsageError(f"returns must be 'session' or None, got {returns!r}")
+    if returns is not None and resume is not None:
+        raise UsageError("a resumed file holds no session returns; leave out resume, or returns")
     metric = NAMES[metric_place(metric)]
     known = as_strategy(strategy)
     space = dimensions(known, grid, ranged=search != "grid")
@@ -115,12 +128,18 @@ def sweep(
     clock = clock_of(bars, known.clock) if clock is None else clock
     parse_clock(clock)
     rule = known.rule if rule is None else rule
-    fused = Fused(bars, book, rule, costs, float(cash), clock, apart=apart)
+    sessions = returns is not None
+    fused = Fused(bars, book, rule, costs, float(cash), clock, apart=apart, sessions=sessions)
     budget, workers = int(budget_mb * MB), cores() if threads is None else max(1, threads)
+    sets: Any = ()
+    if search != "tpe":
+        sets = every_set(space, allowed) if search == "grid" else drawn_sets(space, trials, seed, allowed)
+    if sessions:
+        budget = _left_of(budget, trials if search == "tpe" else len(sets), fused)
     if engine == "ray":
         from research.ray_engine import RayRunner, Terms
 
-        terms = Terms(rule, costs, float(cash), clock, apart)
+        terms = Terms(rule, costs, float(cash), clock, apart, sessions)
         runner: Runner = RayRunner(known, bars, book, tuple(space), fixed, fused, terms, budget=budget, threads=workers)
     else:
         runner = Runner(known, bars, book, tuple(space), fixed, fused, budget=budget, threads=workers)
@@ -128,13 +147,17 @@ def sweep(
     if resume is not None:
         identity = _identity(known, bars, book, rule, costs, cash, clock, fixed)
     table = _Table(known, runner, metric, bars.symbols if apart else (), identity, resume, progress)
-    if search == "tpe":
-        from research.sweep_search import search_tpe
+    try:
+        if search == "tpe":
+            from research.sweep_search import search_tpe
 
-        complete = search_tpe(space, trials, seed, allowed, table)
-    else:
-        sets = every_set(space, allowed) if search == "grid" else drawn_sets(space, trials, seed, allowed)
-        complete = table.add(sets, total=len(sets))
+            complete = search_tpe(space, trials, seed, allowed, table)
+        else:
+            complete = table.add(sets, total=len(sets))
+    finally:  # what was evaluated is a trial, also where a later set failed
+        if len(table.sets) and ledger_path(ledger) is not None:
+            dataset = dataset_of(bars, book)
+            record(trials_of(known, table.result_of_blocks(), dataset, len(bars), table.known), ledger)
     return table.result(complete)
 
 
@@ -157,7 +180,7 @@ class _Table:
         self.sign = -1.0 if metric in LOWER else 1.0
         self.known: dict[tuple[Any, ...], Any] = {}
         self.sets: Any = []
-        self.numbers: Any = np.empty((0, runner.fused.accounts, len(NAMES)))
+        self.numbers: Any = np.empty((0, runner.fused.accounts, runner.fused.columns))
         self.asked = 0
         self.best = -inf
         self.best_set: tuple[Any, ...] = ()
@@ -193,12 +216,11 @@ class _Table:
                 self.progress(Progress(now, self.asked, self.metric, best, chosen))
             if self.path is not None and mark >= every:
                 mark = 0
-                self._joined(sets, numbers, done).to_parquet(self.path)
+                self._result(*self._joined(sets, numbers, done), False).to_parquet(self.path)
 
         tell([int(i) for i in np.flatnonzero(done)])
         complete = self.runner.run(sets, order.tolist(), numbers, done, tell)
-        joined = self._joined(sets, numbers, done)
-        self.sets, self.numbers = joined.sets, joined.numbers
+        self.sets, self.numbers = self._joined(sets, numbers, done)
         return complete
 
     def scores(self, first: int) -> list[float]:
@@ -213,28 +235,34 @@ class _Table:
             done.to_parquet(self.path)
         return done
 
+    def result_of_blocks(self) -> SweepResult:
+        """What the finished blocks hold; no file is written."""
+        return self._result(self.sets, self.numbers, False)
+
     def _result(self, sets: Any, numbers: Any, complete: bool) -> SweepResult:
+        fused = self.runner.fused
         return SweepResult(
             strategy=self.strategy.name,
             names=self.runner.names,
             sets=sets,
             fixed=self.runner.fixed,
-            numbers=numbers,
+            numbers=numbers if numbers.shape[2] == len(NAMES) else np.ascontiguousarray(numbers[:, :, : len(NAMES)]),
             symbols=self.symbols,
             metric=self.metric,
             complete=complete,
             asked=self.asked,
             identity=self.identity,
+            kept=numbers[:, :, len(NAMES) :] if numbers.shape[2] > len(NAMES) else None,
+            sessions=self.runner.bars.session[fused.ends],
+            cash=fused.cash,
         )
 
-    def _joined(self, sets: Any, numbers: Any, done: Any) -> SweepResult:
-        """Those there were and those of this block that are done."""
+    def _joined(self, sets: Any, numbers: Any, done: Any) -> tuple[Any, Any]:
+        """Sets and numbers of those there were and those of this block that are done."""
         if not len(self.sets) and done.all():
-            return self._result(sets, numbers, False)
+            return sets, numbers
         here = np.flatnonzero(done)
-        return self._result(
-            [*self.sets, *(sets[int(i)] for i in here)], np.concatenate([self.numbers, numbers[here]]), False
-        )
+        return [*self.sets, *(sets[int(i)] for i in here)], np.concatenate([self.numbers, numbers[here]])
 
     def _look(self, sets: Any, numbers: Any, finished: list[int]) -> None:
         place = metric_place(self.metric)
@@ -264,6 +292,21 @@ def _with(allowed: Constraint | None, fixed: Mapping[str, Any]) -> Constraint | 
     if allowed is None or not fixed:
         return allowed
     return lambda values: allowed({**fixed, **values})
+
+
+def _left_of(budget: int, sets: int, fused: Fused) -> int:
+    """Bytes that the returns of `sets` sets leave of the budget.
+
+    Raises:
+        UsageError: they leave less than half.
+    """
+    need = 2 * 8 * sets * fused.accounts * fused.columns  # equity as it comes, and the returns made of it
+    if need > budget // 2:
+        raise UsageError(
+            f"session returns of {sets:,} sets over {len(fused.ends):,} sessions take {need / MB:,.0f} MB, more than "
+            f"half of the budget of {budget / MB:,.0f} MB; give more budget_mb, fewer sets, or leave out returns"
+        )
+    return budget - need
 
 
 def _identity(

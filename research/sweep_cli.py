@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from data.calendar import SESSIONS_PER_YEAR
 from data.door import INTERRUPTED, Json, parse_assignments, print_json
-from research.validate_cli import LEDGER
+from research.validate_cli import LedgerFile, where
 
 if TYPE_CHECKING:
-    from backtests.rows import Rows
-    from research.ledger import Trial
     from research.sweep_result import Best, SweepResult
 
 Name = Annotated[str, typer.Argument(help="A strategy's name, or the path of a .py file with `signals`.")]
@@ -51,15 +47,12 @@ def sweep_command(
     top: Annotated[int, typer.Option(help="Best sets to show.", min=1)] = 10,
     out: Annotated[Path | None, typer.Option(help="Write the table to this Parquet file, also while it runs.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Do not run again what --out holds already.")] = False,
-    ledger: Annotated[
-        Path, typer.Option("--ledger", help="The trial ledger.", show_default="research/trials.db")
-    ] = LEDGER,
+    ledger: LedgerFile = None,
     as_json: Json = False,
 ) -> int:
     """Backtest many parameter sets; Ctrl-C keeps what is done (exit 130), --resume goes on with it."""
     from backtests.rows import load_rows
     from data.errors import UsageError
-    from research.ledger import Ledger
     from research.sweep import sweep
     from research.sweep_progress import Reporter
     from strategies.common.costs import Costs
@@ -93,42 +86,15 @@ def sweep_command(
             engine=engine,
             seed=seed,
             resume=out,
+            ledger=where(ledger),
             progress=report,
         )
-    Ledger(ledger).record(_trials(strategy.source_hash, result, rows), at_ns=time.time_ns())
     best = result.best() if len(result) else None
     if as_json:
         print_json(_document(result, best, top, out))
     else:
         _say(result, best, top, out)
     return 0 if result.complete else INTERRUPTED
-
-
-def _trials(source_hash: str, result: SweepResult, rows: Rows) -> list[Trial]:
-    """Every set of the sweep as a trial; Sharpe ratios per session, as the ledger has them."""
-    from data.tape import content_hash
-    from research.ledger import Trial
-
-    dataset = content_hash(rows.bars, rows.book)
-    names = [str(name) for name in result.frame.index.names]
-    numbers = result.frame[["sharpe", "total_return"]].reset_index()
-    return [
-        Trial(
-            result.strategy,
-            source_hash,
-            dict(result.fixed) | {name: _plain(line[name]) for name in names},
-            dataset,
-            len(rows.bars),
-            None if line["sharpe"] != line["sharpe"] else float(line["sharpe"]) / SESSIONS_PER_YEAR**0.5,
-            {"total_return": float(line["total_return"])},
-            "sweep",
-        )
-        for line in numbers.to_dict("records")
-    ]
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value
 
 
 def _document(result: SweepResult, best: Best | None, top: int, out: Path | None) -> dict[str, Any]:

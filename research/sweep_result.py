@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from backtests import metrics
 from data.door import did_you_mean
 from data.errors import DataError, UsageError
-from data.types import Floats
+from data.types import Floats, Ints
 from research.fused import LONG_NAMES, NAMES
+from research.sessions import EXTRAS, FILLED, HELD
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from research.table import Table
 
 LOWER = ("turnover", "fees")
 """Numbers of which less is better."""
@@ -53,6 +57,8 @@ class SweepResult:
     sets: values of the parameters `names`. fixed: the other parameters. numbers: (sets, accounts, NAMES).
     symbols: the accounts' symbols where each is an account of its own, else empty.
     complete: False where the sweep was interrupted. identity: what a resumed sweep must find equal.
+    kept: (sets, accounts, S + EXTRAS) equity at session ends, where the sweep was asked for returns; sessions: (S,)
+    yyyymmdd of them; cash: at the start.
     """
 
     strategy: str
@@ -65,6 +71,9 @@ class SweepResult:
     complete: bool = True
     asked: int = 0
     identity: Mapping[str, Any] = field(default_factory=dict)
+    kept: Floats | None = None
+    sessions: Ints | None = None
+    cash: float = 0.0
 
     def __len__(self) -> int:
         return len(self.sets)
@@ -72,6 +81,42 @@ class SweepResult:
     def __repr__(self) -> str:
         state = "" if self.complete else f" of {self.asked:,}, interrupted"
         return f"SweepResult({self.strategy}: {len(self):,} sets{state}, {' x '.join(self.names)})"
+
+    @cached_property
+    def returns(self) -> Floats:
+        """(sets, accounts, S) session returns, each set's bits those of its backtest.
+
+        Raises:
+            UsageError: the sweep was not asked to keep them.
+        """
+        if self.kept is None:
+            raise UsageError("this sweep kept no session returns; ask for them: sweep(..., returns='session')")
+        equity: Any = self.kept[:, :, : self.kept.shape[2] - EXTRAS]
+        made = np.empty(equity.shape)
+        for i, account in np.ndindex(*equity.shape[:2]):
+            made[i, account] = metrics.returns_of(equity[i, account], self.cash)
+        return made
+
+    def table(self, symbol: str | None = None) -> Table:
+        """The sets with their session returns, as walk-forward, PBO and the reality checks read them.
+
+        Args:
+            symbol: of which account, where they are apart.
+
+        Raises:
+            UsageError: no returns were kept, or no such symbol.
+        """
+        from research.table import Table
+
+        if self.symbols and symbol not in self.symbols:
+            raise UsageError(f"the accounts are apart; name one of {', '.join(self.symbols)}, got {symbol!r}")
+        account = self.symbols.index(symbol) if symbol is not None and self.symbols else 0
+        returns = np.asfortranarray(self.returns[:, account].T)
+        assert self.kept is not None  # noqa: S101  # `returns` has asked
+        assert self.sessions is not None  # noqa: S101
+        behind = self.kept[:, account, -EXTRAS:]
+        sets = tuple({**self.fixed, **dict(zip(self.names, values, strict=True))} for values in self.sets)
+        return Table(sets, returns, self.sessions, behind[:, FILLED].astype(np.int64), int(behind[:, HELD].max()))
 
     @cached_property
     def frame(self) -> pd.DataFrame:

@@ -87,7 +87,7 @@ class Runner:
         self.shared.resize(room)
 
     def run_set(self, values: tuple[Any, ...]) -> Floats:
-        """The numbers of one set, (accounts, NAMES).
+        """The numbers of one set, (accounts, columns of `Fused`).
 
         Raises:
             OnetapeError: what the strategy or its indicators refuse, with the parameters named.

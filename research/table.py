@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from backtests import metrics as m
 from backtests.engine import Named, as_strategy, check_rows, clock_of
-from backtests.scan import scan
 from data.calendar import SESSIONS_PER_YEAR
 from data.errors import UsageError
 from data.types import Bars, Book, Floats, Ints
+from research.fused import NAMES, Fused
+from research.sweep_result import SweepResult
+from research.sweep_run import MB, Runner, cores
 from strategies.common.costs import Costs
 from strategies.common.load import Parameter, Strategy
 from strategies.common.rule import Rule
@@ -57,9 +58,10 @@ def table_of(
     rule: Rule | None = None,
     costs: Costs | None = None,
     cash: float = 100_000.0,
+    budget_mb: float = 512.0,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Table:
-    """Run every set over `bars`.
+    """Run every set over `bars`, as a sweep does: shared indicators, threads, one compiled pass a set.
 
     Raises:
         UsageError: no set, an unknown parameter, or a value of the wrong type.
@@ -68,21 +70,24 @@ def table_of(
     known = as_strategy(strategy)
     check_rows(bars, book)
     clock = clock_of(bars, known.clock)
-    knobs = (rule or known.rule).knobs(clock)
     bound = [known.bind(values) for values in sets]
     if not bound:
         raise UsageError("there is no parameter set to run; give a grid with at least one")
-    sessions = bars.session[m.session_ends(bars.session)]
-    returns = np.empty((len(sessions), len(bound)), order="F")
-    fills = np.empty(len(bound), dtype=np.int64)
-    held = 0
-    for number, values in enumerate(bound):
-        done = scan(bars, book, known.call(bars, book, values), knobs, costs or Costs(), cash)
-        returns[:, number] = m.session_returns(done.equity, bars.session, cash)
-        fills[number] = int((done.orders["filled"] >= 0).sum())
-        held = max(held, _overnight(done.positions, bars))
-        progress(number + 1)
-    return Table(tuple(bound), returns, sessions, fills, held)
+    names = tuple(p.name for p in known.parameters)
+    fused = Fused(bars, book, rule or known.rule, costs or Costs(), cash, clock, sessions=True)
+    runner = Runner(known, bars, book, names, {}, fused, budget=int(budget_mb * MB), threads=cores())
+    values = [tuple(each[name] for name in names) for each in bound]
+    rows = np.empty((len(bound), 1, fused.columns))
+    done = np.zeros(len(bound), np.bool_)
+    if len(bound) > 1:
+        runner.prepare(values[0])
+    if not runner.run(values, range(len(bound)), rows, done, lambda _: progress(int(done.sum()))):
+        raise KeyboardInterrupt
+    found = SweepResult(
+        known.name, names, values, {}, rows[:, :, : len(NAMES)], kept=rows[:, :, len(NAMES) :],
+        sessions=bars.session[fused.ends], cash=cash,
+    )  # fmt: skip
+    return found.table()
 
 
 def neighbourhood(
@@ -119,13 +124,3 @@ def steps(parameter: Parameter, value: Any) -> list[Any]:
 def full_grid(strategy: Strategy, grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     """Every combination of the grid's values, the other parameters at their defaults."""
     return [strategy.bind(dict(zip(grid, values, strict=True))) for values in product(*grid.values())]
-
-
-def _overnight(positions: Floats, bars: Bars) -> int:
-    """The most session ends that one position lasted through."""
-    ends = m.session_ends(bars.session)
-    longest = 0
-    for j in range(positions.shape[1]):
-        side = np.sign(positions[ends, j])
-        longest = max(longest, m.longest_run(side > 0), m.longest_run(side < 0))
-    return longest

@@ -17,14 +17,14 @@ import numpy as np
 from backtests.engine import check_rows, clock_of, run_backtest
 from backtests.evidence import Evidence
 from backtests.result import Result
+from backtests.trials import AUTO, Trial, Where, dataset_of, ledger_path, record
 from data.calendar import SESSIONS_PER_YEAR
-from data.tape import content_hash
 from data.types import Bars, Book
 from research.answers import GATES, answer
 from research.case import NAN, Case
 from research.evidence import checks_of, number, parts_of, plain
 from research.gates import Gate, load_gates
-from research.ledger import Ledger, Trial
+from research.ledger import Ledger
 from research.table import Table, neighbourhood, table_of
 from strategies.common.certificate import Certificate
 from strategies.common.certify import certify
@@ -127,8 +127,8 @@ def validate(
     rule: Rule | None = None,
     costs: Costs | None = None,
     gates: Path | None = None,
-    ledger: Ledger | None = None,
-    at_ns: int = 0,
+    ledger: Where = AUTO,
+    at_ns: int | None = None,
     sets: int = 100,
     draws: int = 200,
     seed: int = 0,
@@ -139,7 +139,8 @@ def validate(
 
     Args:
         gates: thresholds; the file that comes along where None.
-        ledger, at_ns: where the family's trials are kept, and the time they are kept under.
+        ledger: the trial ledger that the family is appended to and counted in, see `backtests.trials`; None: only
+            this family counts. at_ns: time of its trials, this machine's where it is None.
         sets: of the family around `params`. draws: of bootstraps and random entries.
         time_left: seconds that remain; a gate that is reached with none is skipped, and fails.
     """
@@ -149,7 +150,7 @@ def validate(
     certificate = certify(strategy, bound, rows=2_000, chunkings=20, seed=seed + 1)
     check_rows(bars, book)
     data = Data(
-        content_hash(bars, book), len(bars), bars.symbols, int(bars.session[0]), int(bars.session[-1]),
+        dataset_of(bars, book), len(bars), bars.symbols, int(bars.session[0]), int(bars.session[-1]),
         clock_of(bars, strategy.clock),
     )  # fmt: skip
     lines: list[Gate] = []
@@ -160,7 +161,7 @@ def validate(
         return Verdict(strategy, bound, data, tuple(lines), certificate, seed)
 
     progress("family")
-    result = run_backtest(bars, strategy, bound, costs or Costs(), book=book, rule=rule)
+    result = run_backtest(bars, strategy, bound, costs or Costs(), book=book, rule=rule, ledger=None)
     family = neighbourhood(strategy, bound, most=sets, seed=seed)
     table = table_of(strategy, bars, family, book=book, rule=rule, costs=costs)
     trials, variance = _lifetime(strategy, table, data.hash, ledger, at_ns)
@@ -181,18 +182,15 @@ def validate(
     return Verdict(strategy, bound, data, tuple(lines), certificate, seed, case, tuple(skipped))
 
 
-def _lifetime(strategy: Strategy, table: Table, dataset: str, ledger: Ledger | None, at_ns: int) -> tuple[int, float]:
+def _lifetime(strategy: Strategy, table: Table, dataset: str, ledger: Where, at_ns: int | None) -> tuple[int, float]:
     """(trials, variance of their Sharpe ratios per session) of the family, this run's among them."""
     own = table.sharpes() / np.sqrt(SESSIONS_PER_YEAR)
-    if ledger is None:
+    path, rows = ledger_path(ledger), len(table.sessions)
+    trials = [
+        Trial(strategy.name, strategy.source_hash, values, dataset, rows, float(sharpe), {}, "validate")
+        for values, sharpe in zip(table.sets, own, strict=True)
+    ]
+    if path is None or not record(trials, ledger, at_ns=at_ns):
         return len(table.sets), float(np.var(own, ddof=1)) if len(own) > 1 else 0.0
-    rows = len(table.sessions)
-    ledger.record(
-        [
-            Trial(strategy.name, strategy.source_hash, values, dataset, rows, float(sharpe), {}, "validate")
-            for values, sharpe in zip(table.sets, own, strict=True)
-        ],
-        at_ns=at_ns,
-    )
-    family = ledger.family(strategy.name)
+    family = Ledger(path).family(strategy.name)
     return family.distinct, family.variance

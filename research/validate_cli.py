@@ -13,10 +13,11 @@ from data.door import Json, parse_assignments, print_json
 
 YEARLY = SESSIONS_PER_YEAR**0.5
 """From a Sharpe ratio per session to one a year."""
-LEDGER = Path(__file__).with_name("trials.db")
 
 Name = Annotated[str, typer.Argument(help="A strategy's name, or the path of a .py file with `signals`.")]
-Where = Annotated[Path, typer.Option("--ledger", help="The trial ledger.", show_default="research/trials.db")]
+LedgerFile = Annotated[
+    Path | None, typer.Option("--ledger", help="The trial ledger.", show_default="ONETAPE_LEDGER, research/trials.db")
+]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="K=V", help="A parameter; repeat for more.")]
 
 
@@ -31,7 +32,7 @@ def validate(
     cost: Annotated[list[str] | None, typer.Option("--cost", metavar="K=V", help="Of the cost model.")] = None,
     clock: Annotated[str | None, typer.Option(help="Of simulated or stored rows, as 1m.")] = None,
     gates: Annotated[Path | None, typer.Option(help="Thresholds; default: research/gates.toml.")] = None,
-    ledger: Where = LEDGER,
+    ledger: LedgerFile = None,
     sets: Annotated[int, typer.Option(min=2, help="Parameter sets of the family that is run.")] = 100,
     draws: Annotated[int, typer.Option(min=20, help="Of bootstraps and random entries.")] = 200,
     seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 7,
@@ -43,7 +44,6 @@ def validate(
     """Ask everything that speaks against a strategy: pass or fail per gate, the figure and the reason (exit 0 or 3)."""
     from backtests.rows import MADE_ON_CLOCK, load_rows
     from data.errors import UsageError
-    from research.ledger import Ledger
     from research.validate import validate as judge
     from strategies.common.costs import Costs
     from strategies.common.load import load_strategy
@@ -64,8 +64,7 @@ def validate(
         rule=strategy.rule.changed(parse_assignments(rule or [])),
         costs=Costs().changed(parse_assignments(cost or [])),
         gates=gates,
-        ledger=Ledger(ledger),
-        at_ns=time.time_ns(),
+        ledger=where(ledger),
         sets=sets,
         draws=draws,
         seed=seed,
@@ -105,13 +104,18 @@ def validate(
 def trials(
     family: Annotated[str, typer.Argument(help="A family (a strategy's name); default: an overview.")] = "",
     last: Annotated[int, typer.Option(min=1, help="Newest trials shown.")] = 20,
-    ledger: Where = LEDGER,
+    ledger: LedgerFile = None,
     as_json: Json = False,
 ) -> None:
     """Show how often an idea was tried: families with their lifetime counts, or one family's newest trials."""
+    from backtests.trials import ledger_path
+    from data.errors import UsageError
     from research.ledger import Ledger
 
-    book = Ledger(ledger)
+    path = ledger_path(where(ledger))
+    if path is None:
+        raise UsageError("no trials are kept (ONETAPE_LEDGER is off); name a file by --ledger")
+    book = Ledger(path)
     if family:
         found = book.trials(family, last)
         whole = book.family(family)
@@ -128,35 +132,15 @@ def trials(
         print_json([vars(each) for each in families])
         return
     if not families:
-        typer.echo("no trials yet; `python -m research validate NAME` and sweeps write them")
+        typer.echo(f"no trials in {path} yet; every backtest, sweep and validation writes them")
     for each in families:
         typer.echo(
             f"{each.name:<20} {each.trials:>7} trials  {each.distinct:>6} sets  best Sharpe {each.best * YEARLY:.2f}"
         )
 
 
-def seal(
-    dataset: Annotated[str, typer.Argument(help="A name for the data, such as sample or store:1m.")],
-    start: Annotated[str, typer.Option("--from", help="First sealed session, as 2012-01-03.")],
-    ledger: Where = LEDGER,
-) -> None:
-    """Close the end of a dataset until a strategy is final; it can be opened once."""
-    from data.calendar import close_of, parse_day
-    from research.ledger import Ledger
+def where(ledger: Path | None) -> Path | str:
+    """The ledger of an option: the file named, or that of the settings."""
+    from backtests.trials import AUTO
 
-    from_ns = close_of(parse_day(start))
-    Ledger(ledger).seal(dataset, from_ns, at_ns=time.time_ns())
-    typer.echo(f"{dataset} is sealed from {start} on; open it once by: python -m research open-seal {dataset}")
-
-
-def open_seal(
-    dataset: Annotated[str, typer.Argument(help="The sealed dataset's name.")],
-    by: Annotated[str, typer.Option(help="Who opens it.")],
-    reason: Annotated[str, typer.Option(help="Why now.")],
-    ledger: Where = LEDGER,
-) -> None:
-    """Open a sealed dataset: logged, and only once."""
-    from research.ledger import Ledger
-
-    Ledger(ledger).open_seal(dataset, by=by, reason=reason, at_ns=time.time_ns())
-    typer.echo(f"{dataset} is open; whatever is tried on it now is no longer unseen")
+    return AUTO if ledger is None else ledger
