@@ -55,7 +55,7 @@ class Desk:
         self._unheard = ""
         self._tickets: dict[str, Ticket] = {}
         self._guards = Guards(self)
-        self._looked = 0
+        self._looked = self._heard = 0
         self._lock = threading.RLock()
 
     def open(self, known: Sequence[Known] = ()) -> None:
@@ -99,6 +99,8 @@ class Desk:
                     events += learn(ticket, seen, self.now())
             if self._look_is_due():
                 events += self.look("poll")
+            elif not self._out():
+                self._unheard = ""  # there is nothing to hear of
             for ticket in list(self._tickets.values()):
                 events += self._forward(ticket)
             return events + self._guards.advance()
@@ -117,6 +119,7 @@ class Desk:
                 self.trouble = str(over)
                 raise
             self._answered()
+            self.trouble = ""
             names = {ticket.key: ticket.order_id for ticket in self._tickets.values()}
             names |= {ticket.venue_id: ticket.order_id for ticket in self._tickets.values() if ticket.venue_id}
             return replace(told, open_orders=list(dict.fromkeys(names.get(key, key) for key in told.open_orders)))
@@ -186,7 +189,7 @@ class Desk:
 
     def look(self, priority: Priority) -> list[BrokerEvent]:
         """Ask the broker what became of every order that is out."""
-        out = [ticket for ticket in self._tickets.values() if ticket.stage in ("unknown", "open")]
+        out = self._out()
         if not out or not self.budget.claim(priority):
             return []
         self._looked = self.now()
@@ -197,6 +200,7 @@ class Desk:
             self._unheard = f"the broker does not say what became of our orders ({error})"
             return []
         self._answered()
+        self._heard = self.now()
         self._unheard = self.trouble = ""
         events: list[BrokerEvent] = []
         for ticket in out:
@@ -212,7 +216,9 @@ class Desk:
         ticket.cancel_wanted = True
         if ticket.stage in ("due", "held"):
             return self._drop(ticket)
-        again = self.now() - ticket.cancel_sent_ns > self.patience.cancel_again_s * SECOND_NS
+        # Not before a look has shown that it still stands: cancels alone would use up the budget of the looks.
+        seen = self._heard >= ticket.cancel_sent_ns
+        again = seen and self.now() - ticket.cancel_sent_ns > self.patience.cancel_again_s * SECOND_NS
         if not ticket.venue_id or ticket.stage == "over" or not again or not self.budget.claim("exit"):
             return []
         ticket.cancel_sent_ns = self.now()
@@ -357,8 +363,12 @@ class Desk:
                 return ticket
         return None
 
+    def _out(self) -> list[Ticket]:
+        """Orders that the broker has, or may have."""
+        return [ticket for ticket in self._tickets.values() if ticket.stage in ("unknown", "open")]
+
     def _look_is_due(self) -> bool:
-        out = [ticket for ticket in self._tickets.values() if ticket.stage in ("unknown", "open")]
+        out = self._out()
         if not out:
             return False
         pace = self.patience.look_s

@@ -29,7 +29,7 @@ class Patience:
     settle_step_s: float = 0.25
     cancel_again_s: float = 3.0
     resends: int = 1
-    quarantine_s: float = 60.0
+    quarantine_s: float = 45.0
 
 
 class Route(Protocol):
