@@ -43,7 +43,9 @@ def reconcile(desk: Desk, snapshot: Snapshot) -> tuple[list[Command], Findings]:
     _compare(desk, snapshot, findings)
     if findings.differences:
         text = "; ".join(findings.differences)
-        desk.tally.on_news(Gate(snapshot.ts, "reconciled", open=False, reason=text))
+        news = desk.tally.on_news(Gate(snapshot.ts, "reconciled", open=False, reason=text))
+        if desk.halted and news:  # who halted for another reason has not heard of this
+            commands.append(Alert(snapshot.ts, "critical", "books.differ", f"books do not match: {text}"))
         desk.halt(snapshot.ts, "books.differ", f"books do not match: {text}", commands)
     elif desk.tally.on_news(Gate(snapshot.ts, "reconciled", open=True)):
         pending = f"; pending: {'; '.join(findings.pending)}" if findings.pending else ""
