@@ -17,6 +17,7 @@ from typing import ClassVar
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.events import Resize
 from textual.widgets import DataTable, Footer, Static
 
 from data.errors import OnetapeError
@@ -112,9 +113,9 @@ class Top(App[None]):
         self.set_interval(LOOK_S, self._look)
         await self._read()
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: Resize) -> None:
         """Show more columns where there is room."""
-        wide = self.size.width >= WIDE_FROM
+        wide = event.size.width >= WIDE_FROM
         if wide != self._wide:
             self._wide = wide
             self.query_one("#accounts", Lines).set_columns(WIDE if wide else NARROW)

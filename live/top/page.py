@@ -257,5 +257,6 @@ def _hint(views: list[AccountView], chosen: AccountView) -> str:
     if chosen.status is None:
         return f"{chosen.name} has not run yet: python -m live run {chosen.place.path} --replay TAPE"
     if chosen.is_silent:
-        return f"{chosen.name} has said nothing for {age(chosen.age_s)}: its process, {chosen.status.pid}, may be gone"
+        gone = f"{chosen.name} has said nothing for {age(chosen.age_s)}: its process, {chosen.status.pid}, may be gone"
+        return f"{gone}; it is halted: {chosen.halted}" if chosen.halted else gone
     return f"{chosen.name} is halted: {chosen.halted}" if chosen.halted else ""
