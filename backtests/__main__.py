@@ -1,33 +1,38 @@
-"""The door: python -m backtests run | compare."""
+"""The door: python -m backtests run | compare | report | verify."""
 
 from __future__ import annotations
 
-import warnings
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from backtests.cli_options import (
+    BenchmarkName,
+    Cash,
+    Certify,
+    Clock,
+    CostSet,
+    End,
+    EvidenceFile,
+    Label,
+    Name,
+    Names,
+    NotesFile,
+    RuleSet,
+    Seed,
+    Set,
+    Source,
+    Start,
+    Symbols,
+    WithSource,
+    asked,
+    certificate_of,
+    extras_of,
+)
+from backtests.cli_report import report, verify
 from data.door import Json, new_app, parse_assignments, print_json, run
 
-if TYPE_CHECKING:
-    from backtests.result import Result
-    from strategies.common.load import Strategy
-
-app = new_app("What would have happened: run a strategy over history, write its report, compare strategies.")
-
-Name = Annotated[str, typer.Argument(help="A strategy's name, or the path of a .py file with `signals`.")]
-Names = Annotated[list[str], typer.Argument(help="Strategies, by name or path.")]
-Source = Annotated[str, typer.Option(help="sample, simulated, store, or the path of a tape, CSV or Parquet file.")]
-Symbols = Annotated[str, typer.Option(help="Comma-separated; default: all there are.", metavar="A,B")]
-Start = Annotated[str | None, typer.Option(help="First session, as 2024-01-02.")]
-End = Annotated[str | None, typer.Option(help="Last session, included.")]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="K=V", help="A parameter; repeat for more.")]
-RuleSet = Annotated[list[str] | None, typer.Option("--rule", metavar="K=V", help="A parameter of the position rule.")]
-CostSet = Annotated[list[str] | None, typer.Option("--cost", metavar="K=V", help="A field of the cost model.")]
-Cash = Annotated[float, typer.Option(help="Dollars at the start.")]
-Clock = Annotated[str | None, typer.Option(help="Of simulated or stored rows, as 1m; default: the strategy's.")]
-Label = Annotated[str | None, typer.Option(help="Of a CSV or Parquet file: is a time the start or close of its row?")]
-Seed = Annotated[int, typer.Option(help="Of the simulated market and the certificate's random rows.")]
+app = new_app("What would have happened: run a strategy over history, write its report, verify one, compare.")
 
 
 @app.command("run")
@@ -44,9 +49,14 @@ def run_(
     clock: Clock = None,
     seed: Seed = 7,
     label: Label = None,
-    report: Annotated[str, typer.Option(help="Write the HTML report to this file.")] = "",
+    report: Annotated[str, typer.Option(metavar="FILE", help="Write the HTML report to this file.")] = "",
+    save: Annotated[str, typer.Option(metavar="FILE", help="Keep the whole result in this file.")] = "",
+    evidence: EvidenceFile = None,
+    notes: NotesFile = None,
+    benchmark: BenchmarkName = "",
+    with_source: WithSource = False,
     judge: Annotated[bool, typer.Option("--judge", help="Compare with vectorbt's valuation of the orders.")] = False,
-    certify: Annotated[bool, typer.Option("--certify", help="Prove first that batch and stream agree.")] = False,
+    certify: Certify = False,
     as_json: Json = False,
 ) -> int:
     """Backtest one strategy; exit 3 where the certificate or the comparison with vectorbt fails."""
@@ -54,16 +64,28 @@ def run_(
 
     strategy = load_strategy(name)
     params = parse_assignments(set_ or [])
-    result = _result(strategy, source, symbols, start, end, params, rule, cost, cash, clock, seed, label)
-    certificate = _certificate(strategy, params, seed) if certify else None
+    result = asked(strategy, source, symbols, start, end, params, rule, cost, cash, clock, seed, label)
+    certificate = certificate_of(strategy, params, seed) if certify else None
     judged = result.judge() if judge or report else None
     path = ""
     if report:
-        path = str(result.report(report, certificate=certificate, judge=judged["equity"] if judged else None))
+        extras = extras_of(result, evidence, notes, benchmark, with_source)
+        path = str(result.report(report, certificate=certificate, judge=judged, **extras))
+    if save:
+        result.save(save)
     ok = (certificate is None or certificate.ok) and (judged is None or judged["equity"] <= TOLERANCE)
     if as_json:
         proof = None if certificate is None else certificate.as_dict()
-        print_json({**result.as_dict(), "judge": judged, "certificate": proof, "report": path or None, "ok": ok})
+        print_json(
+            {
+                **result.as_dict(),
+                "judge": judged,
+                "certificate": proof,
+                "report": path or None,
+                "saved": save or None,
+                "ok": ok,
+            }
+        )
         return 0 if ok else 3
     typer.echo(result.summary())
     if certificate is not None:
@@ -75,6 +97,8 @@ def run_(
         )
     if path:
         typer.echo(f"report     {path}")
+    if save:
+        typer.echo(f"saved      {save}")
     return 0 if ok else 3
 
 
@@ -102,7 +126,7 @@ def compare(
     strategies = [load_strategy(name) for name in names]
     if source in MADE_ON_CLOCK:
         clock = clock or strategies[0].clock
-    results = [_result(s, source, symbols, start, end, {}, rule, cost, cash, clock, seed, label) for s in strategies]
+    results = [asked(s, source, symbols, start, end, {}, rule, cost, cash, clock, seed, label) for s in strategies]
     if as_json:
         print_json([result.as_dict() for result in results])
         return
@@ -113,50 +137,8 @@ def compare(
 TOLERANCE = 1e-9
 """The largest relative difference to vectorbt's equity that rounding can explain."""
 
-
-def _result(
-    strategy: Strategy,
-    source: str,
-    symbols: str,
-    start: str | None,
-    end: str | None,
-    params: dict[str, str],
-    rule: list[str] | None,
-    cost: list[str] | None,
-    cash: float,
-    clock: str | None,
-    seed: int,
-    label: str | None,
-) -> Result:
-    """The backtest that the options ask for."""
-    from backtests.engine import run_backtest
-    from backtests.rows import MADE_ON_CLOCK, load_rows
-    from strategies.common.costs import Costs
-
-    values = strategy.bind(params)
-    options = strategy.rule.changed(parse_assignments(rule or []))
-    costs = Costs().changed(parse_assignments(cost or []))
-    wanted = tuple(part.strip() for part in symbols.split(",") if part.strip())
-    if source in MADE_ON_CLOCK and clock is None:
-        clock = strategy.clock
-    rows = load_rows(source, wanted, start, end, clock=clock, seed=seed, label=label)
-    if rows.clock != strategy.clock:
-        warnings.warn(f"{strategy.name} is written for {strategy.clock} rows, these are {rows.clock}", stacklevel=1)
-    if strategy.needs_book and rows.book is None:
-        warnings.warn(
-            f"{strategy.name} reads the book (L2) and these rows have none; conditions on it are never true",
-            stacklevel=1,
-        )
-    return run_backtest(
-        rows.bars, strategy, values, costs,
-        book=rows.book, rule=options, cash=cash, clock=rows.clock, origin=rows.origin,
-    )  # fmt: skip
-
-
-def _certificate(strategy: Strategy, params: dict[str, str], seed: int) -> Any:
-    from strategies.common.certify import certify
-
-    return certify(strategy, params, seed=seed)
+app.command("report")(report)
+app.command("verify")(verify)
 
 
 def _shown(value: Any) -> str:

@@ -7,15 +7,25 @@ from math import isfinite
 from pathlib import PurePath
 from typing import Any
 
-from backtests.report_text import count, percent, plain, small
+from backtests.evidence import Evidence
+from backtests.report_manifest import Extras, bare
+from backtests.report_session import verdict as session_verdict
+from backtests.report_text import count, money, percent, plain, small
 from backtests.result import Result
+from backtests.session import Apart
 from data.calendar import parse_clock, periods_per_year
 from strategies.common.certificate import Certificate
 from strategies.common.costs import Costs
 
 ELSEWHERE = ("strategy", "params", "source_hash")
 """Entries of the provenance that the report shows in a place of their own."""
-WORDS = {"rows_hash": "rows of the data, SHA-256", "versions": "version", "commit": "commit of the code"}
+WORDS = {
+    "rows_hash": "rows of the data, SHA-256",
+    "code_hash": "code that computes and draws, SHA-256",
+    "versions": "version",
+    "commit": "commit of the code",
+    "recipe": "asked for",
+}
 REAL, SIMULATED, UNSTATED = "Real prices", "Simulated data", "Origin of data not stated"
 TOUCHED = (
     "Stops and targets stand in the market and fill within the row. Where a row spans both, the stop is taken; a level "
@@ -25,21 +35,25 @@ CLOSED = (
     "Stops and targets are decided at the close of a row and filled at the next open, so a loss can be larger than the "
     "stop's distance."
 )
+SURE, OVERFITTED = 0.95, 0.2
+"""Least deflated Sharpe ratio and largest probability of overfitting that count as more than luck."""
 AGREES = 1e-9
 """Relative difference of the equity up to which two engines agree."""
 
 
-def proofs(
-    result: Result,
-    certificate: Certificate | None,
-    judge: float | Mapping[str, Any] | None,
-    paper: Mapping[str, Any] | None,
-) -> list[dict[str, str]]:
-    """The outcomes of the verdict: {"name", "state": pass, fail or open, "value", "note"}."""
+def proofs(result: Result, extras: Extras, apart: Apart | None, checked: dict[str, str]) -> list[dict[str, str]]:
+    """The outcomes of the verdict: {"name", "state": pass, fail or open, "value", "note"}.
+
+    Args:
+        apart: a session beside its backtest. checked: the outcome of the checks of the rows.
+    """
     return [
-        _certified(result, certificate),
-        _judged(judge),
-        _traded(paper),
+        _certified(result, extras.certificate),
+        _judged(extras.judge),
+        _traded(extras.paper) if apart is None else _compared(apart),
+        _asked(result, extras.evidence),
+        _lucky(extras.evidence),
+        checked,
     ]
 
 
@@ -53,7 +67,7 @@ def origin(provenance: Mapping[str, Any]) -> tuple[str, str]:
     """(badge, source): whether the prices are real or simulated, in plain sight, and who they came from."""
     simulated = provenance.get("simulated")
     badge = UNSTATED if simulated is None else SIMULATED if simulated else REAL
-    return badge, _bare(str(provenance.get("source") or "not stated"))
+    return badge, bare(str(provenance.get("source") or "not stated"))
 
 
 def provenance_rows(
@@ -66,9 +80,9 @@ def provenance_rows(
             continue
         label = WORDS.get(name, name.replace("_", " "))
         if isinstance(value, Mapping):
-            rows += [(f"{label}: {key}", _bare(plain(inner))) for key, inner in value.items()]
+            rows += [(f"{label}: {key}", _listed(inner)) for key, inner in value.items()]
         else:
-            rows.append((label, _bare(plain(value))))
+            rows.append((label, _listed(value)))
     if certificate is not None:
         rows += [
             ("certificate", certificate.identity),
@@ -165,8 +179,50 @@ def _traded(paper: Mapping[str, Any] | None) -> dict[str, str]:
     return _proof(name, "fail", "Decisions differ", note)
 
 
+def _compared(apart: Apart) -> dict[str, str]:
+    found = session_verdict(apart)
+    value = "All orders equal" if apart.equal else f"{money(apart.total, sign=True)} apart"
+    return _proof("Session beside its backtest", found["state"], value, found["note"])
+
+
+def _asked(result: Result, evidence: Evidence | None) -> dict[str, str]:
+    name = "Questions that speak against it"
+    if evidence is None:
+        return _proof(name, "open", "Not asked", "python -m research validate asks them; give its file as evidence.")
+    if evidence.differences(result.provenance):
+        return _proof(name, "fail", "Of another run", "The evidence is of other code, parameters or rows.")
+    passed = sum(check.passed for check in evidence.checks)
+    failed = [check.name.replace("_", " ") for check in evidence.checks if not check.passed]
+    value = f"{passed} of {len(evidence.checks)} gates passed"
+    note = f"Failed: {', '.join(failed)}." if failed else "Every threshold was met; see Robustness."
+    return _proof(name, "fail" if failed else "pass", value, note)
+
+
+def _lucky(evidence: Evidence | None) -> dict[str, str]:
+    name = "More than luck"
+    luck = None if evidence is None else evidence.luck
+    if luck is None or luck.deflated is None:
+        return _proof(name, "open", "Not asked", "Without the number of trials no Sharpe ratio can be judged.")
+    note = (
+        f"Deflated Sharpe ratio: the chance that it is above what the best of {count(luck.trials, 'trial')} of this "
+        f"idea would show by luck; {percent(SURE, 0)} is wanted."
+    )
+    value = f"DSR {percent(luck.deflated, 1)}"
+    if luck.overfitting is not None:
+        value += f", PBO {percent(luck.overfitting, 0)}"
+        note += f" Probability of overfitting: at most {percent(OVERFITTED, 0)}."
+    state = "pass" if luck.deflated >= SURE and (luck.overfitting or 0.0) <= OVERFITTED else "fail"
+    return _proof(name, state, value, note)
+
+
 def _proof(name: str, state: str, value: str, note: str) -> dict[str, str]:
     return {"name": name, "state": state, "value": value, "note": note}
+
+
+def _listed(value: Any) -> str:
+    if isinstance(value, bool | int | float) or value is None:
+        return plain(value)
+    return ", ".join(bare(str(each)) for each in value) if isinstance(value, list | tuple) else bare(str(value))
 
 
 def _look_ahead(certificate: Certificate | None) -> str:
@@ -178,9 +234,3 @@ def _look_ahead(certificate: Certificate | None) -> str:
         "Certified: on random markets every prefix, chunking and order of symbols gave the same bits, so no output "
         "depends on a later row."
     )
-
-
-def _bare(text: str) -> str:
-    """A path as its file name, so that a report names no folder of the machine it was made on; other text as it is."""
-    rooted = text.startswith(("/", "\\\\", "~")) or text[1:3] in (":\\", ":/")
-    return text.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] if rooted else text

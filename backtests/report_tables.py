@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from backtests import metrics
+from backtests.cost_parts import capacity
 from backtests.report_costs import Spent, spent
+from backtests.report_risk import Benchmark
 from backtests.report_text import NOTHING, count, day_of, money, number, percent, plain
 from backtests.result import Result
 from data.calendar import parse_clock, periods_per_year
@@ -23,15 +25,17 @@ FULL_HEAT = 0.10
 FEW_SESSIONS = 64
 
 
-def tiles(result: Result) -> list[dict[str, str]]:
-    """The six numbers of the verdict: {"label", "value", "note", "tone"}."""
+def tiles(result: Result, other: Benchmark | None = None) -> list[dict[str, str]]:
+    """The six numbers of the verdict: {"label", "value", "note", "tone"}; `other` is what the return is beside."""
     m = result.metrics
+    held = m["benchmark_return"] if other is None else float(other.value[-1]) / result.start_cash - 1.0
+    name = "buy and hold" if other is None or not other.symbol else other.name
     costs = spent(result)
     return [
         _tile(
             "Total return",
             percent(m["total_return"], sign=True),
-            f"{_a_year(result)} · buy and hold {percent(m['benchmark_return'], sign=True)}",
+            f"{_a_year(result)} · {name} {percent(held, sign=True)}",
             m["total_return"],
         ),
         _tile(
@@ -96,6 +100,11 @@ def cost_rows(result: Result) -> list[tuple[str, str, str, str, str]]:
         )
         for name, value, known in parts
     ]
+
+
+def capacity_rows(result: Result) -> list[tuple[str, str]]:
+    """(share of a row's volume, cash at the start at which 95 % of the fills stay below it)."""
+    return [(percent(share, 0), money(capacity(result, share), 0)) for share in (0.01, 0.05)]
 
 
 def months(result: Result) -> dict[str, Any]:

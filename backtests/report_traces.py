@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import floor, log10
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from data.calendar import parse_clock
 from data.types import Bars, Floats, Ints
 from strategies.common.position import REASONS
 
+if TYPE_CHECKING:
+    from backtests.report_risk import Benchmark
+
 BUCKETS = 1_000
 WHOLE = 6_000
 """Up to so many rows a trace keeps all of them."""
@@ -29,8 +32,15 @@ PADS = (60, 30, 15, 5, 0)
 FEWEST, MOST = 8, 46
 
 
-def payload(result: Result) -> dict[str, Any]:
-    """Everything the page's script draws, plain values for JSON."""
+def payload(result: Result, other: Benchmark | None = None, backtest: Result | None = None) -> dict[str, Any]:
+    """Everything the page's script draws but the figures, plain values for JSON.
+
+    Args:
+        other: the benchmark; all symbols held where None. backtest: of the rows of a session, drawn beside it.
+    """
+    from backtests.report_risk import benchmark_of, rolling
+
+    other = other or benchmark_of(result)
     bars: Bars = result.bars
     seconds = local_seconds(bars.ts, bars.session)
     trades = result.trades.records
@@ -40,7 +50,8 @@ def payload(result: Result) -> dict[str, Any]:
         "touch": result.rule.stops == "touch",
         "reasons": list(REASONS),
         "symbols": list(bars.symbols),
-        "equity": _equity(result, seconds),
+        "equity": _equity(result, seconds, other, backtest),
+        "rolling": rolling(result, other),
         "prices": [_prices(bars, j, trades[trades["column"] == j], seconds) for j in range(len(bars.symbols))],
         "trades": _trades(result, seconds),
         "returns": histogram(trades["return"][~trades["open"]]),
@@ -150,21 +161,25 @@ def _round_width(width: float) -> float:
     return round(step * power, 12)
 
 
-def _equity(result: Result, seconds: Ints) -> dict[str, Any]:
-    equity = result.equity
-    held = benchmark(result.bars, result.start_cash)
-    under = result.drawdowns
-    rows = kept_rows([equity, held, under])
-    return {
+def _equity(result: Result, seconds: Ints, other: Benchmark, backtest: Result | None) -> dict[str, Any]:
+    equity, held, under = result.equity, other.value, result.drawdowns
+    beside = [] if backtest is None else [backtest.equity]
+    rows = kept_rows([equity, held, under, *beside])
+    drawn = {
         "start": result.start_cash,
         "rows": coded(rows, 1.0),
         "time": coded(seconds[rows], 1.0),
         "unit": 0.01,
         "value": coded(equity[rows], 0.01),
+        "name": "Strategy" if backtest is None else "Session",
         "benchmark": coded(held[rows], 0.01),
+        "benchmark_name": other.name,
         "under_unit": 1e-6,
         "under": coded(under[rows], 1e-6),
     }
+    if backtest is not None:
+        drawn["backtest"] = coded(backtest.equity[rows], 0.01)
+    return drawn
 
 
 def _prices(bars: Bars, j: int, trades: Any, seconds: Ints) -> dict[str, Any]:

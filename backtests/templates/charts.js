@@ -279,7 +279,7 @@ class Chart {
 
   axis(pane, width) {
     const group = make("g", {});
-    const count = Math.max(2, pane.height / 52);
+    const count = Math.max(pane.tall < 100 ? 3 : 2, pane.height / 52);
     const { step, values } = (pane.log && pane.log() && pane.least > 0 ? logTicks : ticks)(pane.least, pane.most, count);
     for (const value of values) {
       const y = pane.y(value);
@@ -407,4 +407,20 @@ function zoomTools(view) {
   view.heard.push(follow);
   follow();
   return [tool("+", "Zoom in", () => view.zoom(0.6)), tool(MINUS, "Zoom out", () => view.zoom(1 / 0.6)), all];
+}
+
+function themeButton() {
+  const button = document.getElementById("theme"), system = matchMedia("(prefers-color-scheme: dark)");
+  let own = null;
+  const show = () => {
+    const dark = own === null ? system.matches : own;
+    button.setAttribute("aria-pressed", String(dark));
+    document.documentElement.style.colorScheme = own === null ? "" : dark ? "dark" : "light";
+  };
+  button.addEventListener("click", () => {
+    own = !(own === null ? system.matches : own);
+    show();
+  });
+  system.addEventListener("change", show);
+  show();
 }
