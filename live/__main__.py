@@ -9,6 +9,7 @@ import typer
 
 from data.door import INTERRUPTED, Json, new_app, print_json, run
 from live.cli_arm import arm
+from live.cli_backup import backup, litestream, restore
 from live.cli_control import flatten, halt, resume, status
 from live.cli_export import Since, Symbols, Until, export
 from live.cli_fleet import fleet
@@ -206,6 +207,8 @@ app.command()(export)
 for command in (login, arm, status, halt, resume, flatten, hub, top):
     app.command()(command)
 app.add_typer(fleet, name="fleet")
+for command in (backup, restore, litestream):
+    app.command()(command)
 
 if __name__ == "__main__":
     run(app)

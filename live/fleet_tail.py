@@ -73,19 +73,23 @@ class Tail:
     Args:
         path: of the journal; it need not exist yet.
         back: records before the end to begin with; None for all of them.
+        after: begin behind this record instead.
     """
 
-    def __init__(self, path: Path, back: int | None = None) -> None:
-        self._path, self._back = path, back
-        self._next = 0 if back is None else -1
+    def __init__(self, path: Path, back: int | None = None, *, after: int = -1) -> None:
+        self._path, self._back, self._after = path, back, after
+        self._next = 0
         self._inode = 0
+        self.problem = ""
 
     def look(self) -> list[Line]:
-        """What came since, at most 20,000 records a time; nothing where the journal cannot be read now."""
+        """What came since, at most 20,000 records a time; nothing, and `problem`, where it cannot be read now."""
+        self.problem = ""
         try:
             inode = self._path.stat().st_ino
             if inode != self._inode:  # another file: from its start
-                self._inode, self._next = inode, 0 if self._back is None else -1
+                self._next = (self._after + 1 if not self._inode else 0) if self._back is None else -1
+                self._inode = inode
             with reading(self._path) as db:
                 if self._next < 0:
                     (last,) = db.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()
@@ -97,7 +101,8 @@ class Tail:
                         (self._next, MOST_RECORDS),
                     )
                 ]
-        except (OSError, JournalError):
+        except (OSError, JournalError) as error:
+            self.problem = str(error)
             return []
         if found:
             self._next = found[-1].seq + 1
