@@ -25,7 +25,7 @@ from data.feed_saved import keep, load
 from data.feed_status import BookWatch, Heartbeat, Touches, level_of, trading_of
 from data.feed_warm import Question, fetch
 from data.rowbuilder import Output, RowBuilder
-from data.rowbuilder_state import START
+from data.rowbuilder_state import P_START, PENDING, START
 from data.rows import BookSnap, FeedNews, Header, Trading, decode_books, encode
 from data.settings import CHECKOUT, Settings, load_settings
 from data.sources.backfill_apart import apart
@@ -123,7 +123,8 @@ class Feed:
         warm = []
         if options.warm:
             # A restored builder gives out what follows its own row; history is what lies before.
-            until = self.rows.builder.g[START] if self.rows.builder.begun else now
+            builder = self.rows.builder
+            until = builder.g[P_START if builder.g[PENDING] else START] if builder.begun else now
             place = options.warm_from or options.source
             terms = (options.symbols, options.clock, options.hours, options.warm, until, place, options.feed)
             warm = await fetch(Question(*terms, options.adjustment), self.settings)

@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 from data.calendar import MINUTE_NS, SECOND_NS
 from data.errors import UsageError
-from data.events import Bar, Gap, MarketEvent, Status
+from data.events import Bar, Gap, MarketEvent, Status, Trade
 from data.rowbuilder import Output, RowBuilder
 from data.rowbuilder_state import CLOSE, START, STEP
 
@@ -74,7 +74,7 @@ class LiveRows:
     Attributes:
         gaps: losses so far. unfilled: minutes that went out without their bar. lost: since when the feed is, 0: it is
         not. newest: the venue's time of the newest event, ns. now: the newest receive time. queue, minutes, bars: what
-        waits for a row to be filled, and with what.
+        waits for a row to be filled, and with what. stood: minutes whose bar stands for their trades, also late ones.
     """
 
     builder: RowBuilder
@@ -89,6 +89,7 @@ class LiveRows:
     queue: deque[MarketEvent] = field(default_factory=deque)
     minutes: dict[int, WaitingMinute] = field(default_factory=dict)
     bars: dict[tuple[str, int], Prices] = field(default_factory=dict)
+    stood: dict[tuple[str, int], bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         step = self.builder.g[STEP]
@@ -142,7 +143,7 @@ class LiveRows:
         if self.queue or ((self.minutes or self.from_bars) and self.now >= self.builder.g[CLOSE]):
             self.queue.append(event)
             return self._drain()
-        return self.builder.feed(event)
+        return self._give(event)
 
     def tick(self, now: int) -> Output:
         """It is `now` and everything received before has been taken in; the rows whose time is over."""
@@ -259,10 +260,18 @@ class LiveRows:
             event = self.queue[0]
             if not self._reach(event.recv_ts or event.venue_ts, out):
                 return out
-            out += self.builder.feed(self.queue.popleft())
+            out += self._give(self.queue.popleft())
         if self._reach(self.now, out):
             out += self.builder.advance(self.now)
         return out
+
+    def _give(self, event: MarketEvent) -> Output:
+        """To the builder; a trade that comes when the bar of its minute is there already is in that bar."""
+        if self.stood and type(event) is Trade:
+            minute = (event.venue_ts or event.recv_ts) // MINUTE_NS * MINUTE_NS
+            if (event.symbol, minute + MINUTE_NS) in self.stood:
+                return self.builder.advance(event.recv_ts or event.venue_ts)
+        return self.builder.feed(event)
 
     def _reach(self, ts: int, out: Output) -> bool:
         """Close every row that is over at `ts`, its minutes filled; False where one must wait."""
@@ -297,6 +306,9 @@ class LiveRows:
                 prices = self.bars.pop((symbol, close), None)
                 if prices is not None:
                     self.builder.revised.replace_minute(self.builder.index[symbol], close, prices, self.now)
+                    self.stood[symbol, close] = True
                 else:
                     lacking += 1
+        while self.stood and (oldest := next(iter(self.stood)))[1] < close - REMEMBERED_NS:
+            del self.stood[oldest]
         self.unfilled += bool(lacking and not minute.settled and minute.due != NEVER)

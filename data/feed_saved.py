@@ -29,6 +29,7 @@ class SavedFeed(msgspec.Struct, frozen=True):
     queue: list[MarketEvent]
     minutes: dict[int, WaitingMinute]
     bars: list[tuple[str, int, Prices]]
+    stood: list[tuple[str, int]]
 
 
 def keep(path: Path, rows: LiveRows) -> None:
@@ -47,6 +48,7 @@ def keep(path: Path, rows: LiveRows) -> None:
         list(rows.queue),
         rows.minutes,
         [(symbol, close, prices) for (symbol, close), prices in rows.bars.items()],
+        list(rows.stood),
     )
     draft = path.with_name(f".{path.name}.draft")
     try:
@@ -80,6 +82,7 @@ def load(path: Path, rows: LiveRows, now: int) -> str:
     for minute in rows.minutes.values():
         minute.asking = False
     rows.bars.update({(symbol, close): prices for symbol, close, prices in state.bars})
+    rows.stood.update(dict.fromkeys(state.stood, True))
     rows.now = state.now
     rows.resumed(now)
     return ""

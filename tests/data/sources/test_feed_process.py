@@ -1,0 +1,285 @@
+"""`python -m data stream` as a process against both vendors' streams: rows that are the tape's, and what it says."""
+
+import io
+import os
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+import msgspec
+import pytest
+
+from data.calendar import MINUTE_NS, SECOND_NS
+from data.events import Quote, Trade
+from data.rowbuilder_batch import rows_from_events
+from data.rows import BookSnap, FeedNews, Header, Revision, Row, Touch, Trading, decode_feed, encode, rows_of
+from data.settings import CHECKOUT
+from data.sources.rehearsal import told
+from data.types import FEATURES
+from live.sandbox.faults import Faults
+from live.sandbox.server import Sandbox, running
+
+SPEED = 120.0
+SYMBOLS = ("AAPL", "MSFT")
+vendors = pytest.mark.parametrize("source", ["alpaca", "polygon"])
+
+
+class FeedProcess:
+    """The process, and all frames it has sent; `until` waits for what they must show."""
+
+    def __init__(self, sandbox, tmp_path, *options, speed=SPEED, **environ):
+        known = {
+            name: value for name, value in os.environ.items() if not name.startswith(("APCA", "MASSIVE", "POLYGON"))
+        }
+        own = {"ONETAPE_STORE": str(tmp_path / "store"), **environ}
+        if sandbox is not None:
+            own = sandbox.environment() | {"ONETAPE_REHEARSAL": told(sandbox.clock, speed)} | own
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "data", "stream", *options],
+            cwd=CHECKOUT,
+            env=known | own,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self.messages = []
+        self.changed = threading.Condition()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        out = self.process.stdout
+        while len(head := out.read(4)) == 4:
+            body = out.read(struct.unpack("<I", head)[0])
+            (message,) = decode_feed(io.BytesIO(head + body))
+            with self.changed:
+                self.messages.append(message)
+                self.changed.notify_all()
+        with self.changed:
+            self.changed.notify_all()
+
+    def of(self, kind):
+        return [each for each in self.messages if type(each) is kind]
+
+    def until(self, condition, seconds=90.0):
+        with self.changed:
+            met = self.changed.wait_for(lambda: condition(self) or not self.reader.is_alive(), seconds)
+        assert met, [self.of(FeedNews)[-1:], len(self.of(Row))]
+        if not condition(self):
+            raise AssertionError(self.process.stderr.read().decode())
+
+    def live(self):
+        """How many rows have come that are not history."""
+        headers = self.of(Header)
+        return len(self.of(Row)) - headers[0].warm_rows if headers else 0
+
+    def rows(self):
+        """Every row with what was learned of it later, and how many of them changed."""
+        rows = {row.ts: row for row in self.of(Row)}
+        assert list(rows) == sorted(rows)
+        assert len(rows) == len(self.of(Row))
+        return rows | {each.row.ts: each.row for each in self.of(Revision)}
+
+    def stop(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        code = self.process.wait(30)
+        self.reader.join(30)
+        return code
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.process.kill()
+        self.process.wait(30)
+        self.reader.join(30)
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            pipe.close()
+
+
+def tape_of(market, source="alpaca", symbols=SYMBOLS):
+    """Every event of the market as a perfect feed would have carried it; Alpaca quotes sizes in whole lots."""
+
+    def size(shares):
+        return max(shares // 100, 1) * 100.0 if source == "alpaca" else shares
+
+    events = []
+    for symbol in symbols:
+        tape = market.tape(symbol)
+        for i, (ts, *values) in enumerate(zip(*(column.tolist() for column in tape.trades), strict=True)):
+            events.append(Trade(symbol, ts, ts, *values, trade_id=str(i + 1)))
+        for ts, bid, ask, *sizes in zip(*(column.tolist() for column in tape.quotes), strict=True):
+            events.append(Quote(symbol, ts, ts, bid, ask, *map(size, sizes)))
+    return sorted(events, key=lambda each: (each.recv_ts, type(each) is Quote))
+
+
+def truth_of(market, source="alpaca", symbols=SYMBOLS, clock="1m"):
+    """The rows of the batch build over the tape, by close."""
+    built = rows_from_events(tape_of(market, source, symbols), symbols, clock)
+    return {row.ts: row for row in rows_of(built.bars, built.book)}
+
+
+def prices(row):
+    return repr((row.ts, row.session, row.since_open, row.to_close, row.open, row.high, row.low, row.close, row.volume))
+
+
+def serve(market, faults="", speed=SPEED, history_s=1_800, **options):
+    begin = market.first_ns // MINUTE_NS * MINUTE_NS + history_s * SECOND_NS
+    return running(Sandbox(market, speed=speed, live=True, begin_ns=begin, faults=Faults.parse(faults), **options))
+
+
+def same_rows(found, truth, least):
+    """Every row is the tape's; none is missing between the first and the last."""
+    assert len(found) >= least
+    first, last = min(found), max(found)
+    assert sorted(found) == [ts for ts in sorted(truth) if first <= ts <= last]
+    assert [prices(found[ts]) for ts in sorted(found)] == [prices(truth[ts]) for ts in sorted(found)]
+
+
+@vendors
+def test_rows_are_those_of_the_tape_from_the_first_warm_one_on(source, day_market, tmp_path):
+    truth = truth_of(day_market, source)
+    with serve(day_market) as sandbox:
+        options = ("--source", source, "--symbols", "AAPL,MSFT", "--warm", "1000", "--wait", "30", "--patience", "9999")
+        with FeedProcess(sandbox, tmp_path, *options, "--rate", "1000") as feed:
+            feed.until(lambda feed: len(whole_rows(feed)) >= 4)
+            assert feed.stop() == 0
+    header = feed.messages[0]
+    assert isinstance(header, Header)
+    assert (header.symbols, header.clock, header.simulated) == (list(SYMBOLS), "1m", True)
+    assert all(isinstance(each, Row) and each.book is None for each in feed.messages[1 : 1 + header.warm_rows])
+    found = feed.rows()
+    assert min(found) == min(truth)
+    assert header.warm_rows >= 30
+    same_rows(found, truth, header.warm_rows + 4)
+    for row in whole_rows(feed):
+        assert repr(row.book) == repr(truth[row.ts].book)
+    quotes = {each[1:7] for each in map(msgspec.structs.astuple, tape_of(day_market, source)) if len(each) == 12}
+    touches = feed.of(Touch)
+    assert {each.symbol for each in touches} == set(SYMBOLS)
+    assert {(each.ts, each.ts, each.bid, each.ask, each.bid_size, each.ask_size) for each in touches} <= quotes
+    assert [each.symbol for each in feed.of(Trading)[:2]] == list(SYMBOLS)
+    news = feed.of(FeedNews)
+    assert news[0].state == "absent"
+    assert (news[-1].name, news[-1].state, news[-1].level) == (source, "fresh", "L1")
+
+
+def whole_rows(feed):
+    """Live rows behind one that was received whole: their quotes and who crossed the spread are the tape's, too."""
+    live = [row for row in feed.of(Row) if row.book is not None]
+    flows = [all(flow == flow for flow in row.book[FEATURES.index("sell_flow")]) for row in live]
+    revised = {each.row.ts for each in feed.of(Revision)}
+    pairs = zip(live[1:], flows[:-1], flows[1:], strict=True)
+    return [row for row, before, now in pairs if before and now and row.ts not in revised]
+
+
+OPTIONS = ("--symbols", "AAPL,MSFT", "--warm", "500", "--wait", "30", "--patience", "9999", "--rate", "1000")
+
+
+@vendors
+def test_rows_behind_a_cut_a_stall_and_a_loss_are_late_and_right(source, day_market, tmp_path):
+    kinds = ("ws.cut", "ws.stall", "ws.lost")
+    faults = ",".join(f"{kinds[i % 3]}@{600 * (i + 1)}s" for i in range(60))
+    with serve(day_market, faults) as sandbox, FeedProcess(sandbox, tmp_path, "--source", source, *OPTIONS) as feed:
+        feed.until(lambda feed: feed.of(FeedNews) and feed.of(FeedNews)[-1].gaps >= 2)
+        gaps = feed.of(FeedNews)[-1].gaps
+        feed.until(lambda feed: any(each.state == "fresh" for each in feed.of(FeedNews)[-3:]))
+        last = feed.of(FeedNews)[-1].ts
+        feed.until(lambda feed: feed.of(Row)[-1].ts > last + 5 * MINUTE_NS)
+        assert feed.stop() == 0
+    news = feed.of(FeedNews)
+    assert {each.state for each in news} == {"absent", "fresh", "stale"}
+    assert all(each.level == "none" and each.reason for each in news if each.state != "fresh")
+    assert news[-1].gaps >= gaps
+    same_rows(feed.rows(), truth_of(day_market, source), feed.of(Header)[0].warm_rows + 4)
+
+
+def test_a_killed_feed_goes_on_inside_its_row(day_market, tmp_path):
+    options = ("--source", "alpaca", *OPTIONS, "--clock", "2m", "--state", str(tmp_path / "feed.state"))
+    with serve(day_market) as sandbox:
+        with FeedProcess(sandbox, tmp_path, *options) as first:
+            first.until(lambda feed: feed.live() >= 1 and (tmp_path / "feed.state").exists())
+            first.stop(signal.SIGKILL)
+        with FeedProcess(sandbox, tmp_path, *options) as second:
+            second.until(lambda feed: feed.live() >= 3)
+            assert second.stop() == 0
+            third = FeedProcess(sandbox, tmp_path, *options)
+        with third:  # told to stop in good order, it has kept everything
+            third.until(lambda feed: feed.live() >= 1)
+    truth = truth_of(day_market, clock="2m")
+    before, after = first.rows(), second.rows()
+    assert [prices(row) for row in before.values()] == [prices(truth[ts]) for ts in before]
+    same_rows(before | after | third.rows(), truth, len(before) + 3)
+    assert not any("state" in each.reason for each in (*second.of(FeedNews), *third.of(FeedNews)))
+    assert any("state" in each.reason for each in first.of(FeedNews))
+
+
+def test_books_from_standard_input_are_the_rows_book_until_they_are_stale(day_market, tmp_path):
+    with serve(day_market) as sandbox, FeedProcess(sandbox, tmp_path, "--source", "alpaca", *OPTIONS, "--book") as feed:
+        feed.until(lambda feed: feed.live() >= 1)
+        while not any(row.book and row.book[0] == [50.0, 50.0] for row in feed.of(Row)):
+            for symbol in SYMBOLS:
+                snap = BookSnap(sandbox.clock.now(), symbol, [(50.0, 300.0), (49.0, 50.0)], [(51.0, 100.0)])
+                feed.process.stdin.write(encode(snap))
+            feed.process.stdin.flush()
+            time.sleep(0.02)
+        feed.until(lambda feed: any(each.name == "book" and each.state == "stale" for each in feed.of(FeedNews)[-9:]))
+        count = len(feed.of(Row))
+        feed.until(lambda feed: len(feed.of(Row)) > count + 1)
+        assert feed.stop() == 0
+    row = next(row for row in feed.of(Row) if row.book and row.book[0] == [50.0, 50.0])
+    shown = dict(zip(FEATURES, row.book, strict=True))
+    assert shown["bid_depth"] == [350.0, 350.0]
+    assert shown["imbalance"] == [250.0 / 450.0] * 2
+    books = [each for each in feed.of(FeedNews) if each.name == "book"]
+    assert books[0].state == "absent"
+    assert {(each.state, each.level) for each in books} >= {("fresh", "L2"), ("stale", "none")}
+    assert feed.of(Row)[-1].book[0] != [50.0, 50.0]  # quotes have taken over
+    assert all(bid == bid for bid in feed.of(Row)[-1].book[0])
+
+
+def test_rows_of_the_vendor_s_minute_bars_need_no_trades(day_market, tmp_path):
+    options = ("--source", "alpaca", *OPTIONS, "--channels", "bars")
+    with serve(day_market) as sandbox, FeedProcess(sandbox, tmp_path, *options) as feed:
+        feed.until(lambda feed: feed.live() >= 4)
+        assert feed.stop() == 0
+    same_rows(feed.rows(), truth_of(day_market), feed.of(Header)[0].warm_rows + 4)
+    assert feed.of(FeedNews)[-1].level == "bars"
+    assert all(row.book is None for row in feed.of(Row))
+
+
+@vendors
+def test_a_refused_key_and_a_missing_one_end_it_with_exit_5(source, day_market, tmp_path):
+    wrong = {"APCA_API_SECRET_KEY": "hunter2", "MASSIVE_API_KEY": "hunter2"}
+    options = ("--source", source, "--symbols", "AAPL")
+    with serve(day_market) as sandbox, FeedProcess(sandbox, tmp_path, *options, **wrong) as feed:
+        assert feed.process.wait(60) == 5
+        said = feed.process.stderr.read().decode()
+        assert "refuse" in said
+        assert "hunter2" not in said
+    missing = {"alpaca": "APCA_API_KEY_ID and APCA_API_SECRET_KEY are not set", "polygon": "MASSIVE_API_KEY is not set"}
+    with FeedProcess(None, tmp_path, *options) as feed:
+        assert feed.process.wait(60) == 5
+        assert missing[source] in feed.process.stderr.read().decode()
+        assert feed.messages == []
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (("--symbols", "AAPL", "--clock", "7m"), 2, "not a clock"),
+        (("--symbols", "AA PL"), 2, "not a ticker"),
+        (("--symbols", "AAPL", "--hours", "regulr"), 2, "did you mean 'regular'"),
+        (("--symbols", "AAPL", "--channels", "quotes"), 2, "has neither"),
+        (("--symbols", "AAPL", "--channels", "bars", "--clock", "5s"), 2, "cannot be made of minute bars"),
+    ],
+)
+def test_a_question_that_cannot_be_answered_is_one_sentence(options, code, said, tmp_path):
+    keys = {"APCA_API_KEY_ID": "k", "APCA_API_SECRET_KEY": "s"}
+    with FeedProcess(None, tmp_path, "--source", "alpaca", *options, **keys) as feed:
+        assert feed.process.wait(60) == code
+        (line,) = feed.process.stderr.read().decode().splitlines()
+        assert said in line
