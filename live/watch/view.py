@@ -12,15 +12,13 @@ import msgspec
 
 from data.calendar import SECOND_NS
 from live.control import Control, Status, Word
+from live.logs import ROTATED
 from live.watch.roster import Place, Roster
 from live.watch.story import Story
 from live.watch.tail import Tail
 
 SILENT_S = 10.0
 """A runner that says nothing for longer is silent: it says something every second."""
-
-ROTATED = 3
-"""Rotated logs that are kept; see `live.logs`."""
 
 State = Literal["problem", "never run", "silent", "halted", "running", "ended"]
 
