@@ -11,6 +11,7 @@ from data.door import INTERRUPTED, Json, new_app, print_json, run
 from live.cli_arm import arm
 from live.cli_backup import backup, litestream, restore
 from live.cli_control import flatten, halt, resume, status
+from live.cli_doctor import doctor
 from live.cli_export import Since, Symbols, Until, export
 from live.cli_fleet import fleet
 from live.cli_hub import hub
@@ -102,6 +103,7 @@ def show(journal: JournalFile, as_json: Json = False) -> None:
                 "rows": ledger.rows,
                 "orders": msgspec.to_builtins(ledger.orders),
                 "fills": msgspec.to_builtins(ledger.fills),
+                "denied": msgspec.to_builtins(ledger.denied),
             }
         )
         return
@@ -207,7 +209,7 @@ app.command()(export)
 for command in (login, arm, status, halt, resume, flatten, hub, top):
     app.command()(command)
 app.add_typer(fleet, name="fleet")
-for command in (backup, restore, litestream):
+for command in (backup, restore, litestream, doctor):
     app.command()(command)
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from live.core.commands import Command, Protect, Submit
+from live.core.commands import Command, Denied, Protect, Submit
 from live.core.events import (
     Event,
     Fill,
@@ -72,11 +72,15 @@ class TradeLine(msgspec.Struct):
 
 
 class Ledger:
-    """Reads events and commands in journal order; `orders`, `fills` and `trades` are what came of them."""
+    """Reads events and commands in journal order; `orders`, `fills` and `trades` are what came of them.
+
+    denied: orders that a control kept back; they never left.
+    """
 
     def __init__(self) -> None:
         self.orders: list[OrderLine] = []
         self.fills: list[FillLine] = []
+        self.denied: list[Denied] = []
         self.rows = 0
         self._lines: dict[str, OrderLine] = {}
         self._guards: dict[str, Protect] = {}
@@ -100,6 +104,8 @@ class Ledger:
                 self.orders.append(line)
             elif isinstance(command, Protect):
                 self._guards[command.order_id] = command
+            elif isinstance(command, Denied):
+                self.denied.append(command)
 
     def _fill(self, event: Fill) -> None:
         if event.execution_id in self._executions:
