@@ -62,6 +62,7 @@ def _real_prices(out: Path, say: Callable[[str], None]) -> dict[str, Any]:
 
 def _paper_session(out: Path, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
     from backtests.engine import run_backtest
+    from backtests.session import first_difference, orders_of, orders_of_session
     from data.sources.simulated import market
     from data.tape import write_tape
     from strategies.common.certify import certify
@@ -81,7 +82,7 @@ def _paper_session(out: Path, seed: int, say: Callable[[str], None]) -> dict[str
     session = _live("run", str(account), "--replay", str(tape), "--speed", "0", "--journal", str(journal), "--json")
     orders = _live("show", str(journal), "--json")
     replay = _live("replay", str(journal), "--json")
-    unequal = _unequal(result, orders["orders"])
+    unequal = first_difference(orders_of(result), orders_of_session(orders))
     same = unequal == ""
     paper = {"rows": session["rows"], "equal": same, "decisions": len(result.orders), "journal": journal.name}
     report = result.report(out / "momentum.html", certificate=certificate, judge=judged, paper=paper)
@@ -124,33 +125,6 @@ def _figures(result: Any, certificate: Any, judged: Any) -> dict[str, Any]:
         "certificate": certificate.line(),
         "vectorbt_difference": judged["equity"],
     }
-
-
-def _unequal(result: Any, orders: list[dict[str, Any]]) -> str:
-    """The first order that differs between backtest and journal, or ''. Prices and fees are compared bit by bit."""
-    from strategies.common.position import REASONS
-
-    bars = result.bars
-    mine = [
-        (
-            int(bars.ts[o["decided"]]),
-            bars.symbols[o["column"]],
-            float(o["quantity"]),
-            REASONS[o["reason"]],
-            int(bars.ts[o["filled"]]) if o["filled"] >= 0 else None,
-            float(o["price"]) if o["filled"] >= 0 else None,
-            float(o["fee"]) if o["filled"] >= 0 else None,
-        )
-        for o in result.orders
-    ]
-    keys = ("decided", "symbol", "quantity", "reason", "filled", "price", "fee")
-    theirs = [tuple(order[key] for key in keys) for order in orders]
-    for number, (one, other) in enumerate(zip(mine, theirs, strict=False)):
-        if one != other:
-            return f"order {number}: backtest {one}, paper {other}"
-    if len(mine) != len(theirs):
-        return f"{len(mine)} orders in the backtest, {len(theirs)} in the paper session"
-    return ""
 
 
 def _live(*arguments: str) -> dict[str, Any]:
