@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.calendar import session_of
+from data.errors import DataError, UsageError
 from data.events import (
     Bar,
     BookDelta,
@@ -22,6 +23,7 @@ from data.events import (
 from data.events_columns import columns_of
 from data.rowbuilder import Revision, RowBuilder
 from data.rowbuilder_batch import BatchBuilder, rows_from_events
+from data.rowbuilder_saved import restore, save
 from data.rows import Row, rows_of
 
 SECOND = 10**9
@@ -31,6 +33,7 @@ CASES = {
     "5s": {"hours": "extended", "revise_s": 20.0},
     "1s": {"hours": "always", "empty": False, "wait_s": 0.0},
     "15m": {"conditions": False},
+    "30s": {"book": "binance"},
     "1d": {"wait_s": 5.0},
     "5t": {"symbols": ["A"]},
     "700v": {"symbols": ["A"], "hours": "extended"},
@@ -150,6 +153,37 @@ def test_a_clock_that_ticks_between_events_changes_no_row(events, pulse):
         now = event.recv_ts
         found += [seen(m, 2) for m in ticking.feed(event)]
     assert found == wanted
+
+
+@pytest.mark.parametrize("clock", CASES)
+@given(events=streams(), cuts=st.lists(st.integers(0, 60), max_size=4))
+@settings(deadline=None, max_examples=25)
+def test_a_builder_saved_and_restored_anywhere_gives_the_same_rows(clock, events, cuts):
+    options = dict(CASES[clock])
+    symbols = options.pop("symbols", ["A", "B"])
+    whole = RowBuilder(symbols, clock, **options)
+    wanted = [seen(m, len(symbols)) for event in events for m in whole.feed(event)]
+    builder, found = RowBuilder(symbols, clock, **options), []
+    for n, event in enumerate(events):
+        if n in cuts:
+            saved = save(builder)
+            builder = RowBuilder(symbols, clock, **options)
+            restore(builder, saved)
+            assert save(builder) == saved
+        found += [seen(m, len(symbols)) for m in builder.feed(event)]
+    assert found == wanted
+    assert save(builder) == save(whole)
+    assert [seen(m, len(symbols)) for m in builder.finish()] == [seen(m, len(symbols)) for m in whole.finish()]
+    assert builder.counts == whole.counts
+
+
+def test_a_state_of_other_terms_or_of_nothing_is_refused():
+    saved = save(RowBuilder(["A", "B"], "1m"))
+    for other in (RowBuilder(["A"], "1m"), RowBuilder(["A", "B"], "5m"), RowBuilder(["A", "B"], "1m", wait_s=0.0)):
+        with pytest.raises(UsageError, match="begin without it"):
+            restore(other, saved)
+    with pytest.raises(DataError, match="not the state of a row builder"):
+        restore(RowBuilder(["A", "B"], "1m"), saved[:-1])
 
 
 def test_revised_columns_hold_the_last_word_on_every_row():
