@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from data.door import INTERRUPTED, Json, new_app, print_json, run
+from data.door import Json, new_app, print_json, run
 from live.cli_arm import arm
 from live.cli_backup import backup, litestream, restore
 from live.cli_control import flatten, halt, resume, status
@@ -16,6 +16,9 @@ from live.cli_export import Since, Symbols, Until, export
 from live.cli_fleet import fleet
 from live.cli_hub import hub
 from live.cli_login import login
+from live.cli_metrics import metrics
+from live.cli_resolve import resolve
+from live.cli_run import run_account
 from live.cli_top import top
 from live.sandbox.cli import sandbox
 
@@ -31,34 +34,6 @@ JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="A journal 
 StrategyFile = Annotated[
     str, typer.Option("--strategy", help="The strategy's file, where it is not one of strategies/.")
 ]
-Confirm = Annotated[str, typer.Option(metavar="SUFFIX", help="The account's suffix, instead of being asked for it.")]
-
-
-@app.command(name="run")
-def run_account(
-    account: AccountFile,
-    replay: Annotated[Path, typer.Option("--replay", metavar="TAPE", help="The tape to trade over.")],
-    speed: Annotated[
-        float, typer.Option(min=0.0, help="1 as it happened, 60 a minute in a second, 0 as fast as it goes.")
-    ] = 1.0,
-    journal: Annotated[Path | None, typer.Option(help="Where the journal lies; default: the account's folder.")] = None,
-    live: Annotated[bool, typer.Option("--live", help="Trade money: needs an armed account.")] = False,
-    confirm: Confirm = "",
-    as_json: Json = False,
-) -> int:
-    """Trade an account over a tape on paper, from where its journal ends."""
-    import msgspec
-
-    from live.account import load_account
-    from live.cli_arm import checked
-    from live.shell import run as run_session
-
-    done = run_session(checked(load_account(account), live=live, confirm=confirm), replay, speed, journal)
-    if as_json:
-        print_json(msgspec.structs.asdict(done))
-    else:
-        typer.echo(_summary(done))
-    return INTERRUPTED if done.stopped_by == "SIGINT" else 0
 
 
 @app.command(name="replay")
@@ -182,35 +157,20 @@ def _strategy(name: str, given: str) -> Strategy:
     return load_strategy(given or name)
 
 
-def _summary(done: Any) -> str:
-    held = ", ".join(f"{symbol} {quantity:+g}" for symbol, quantity in done.positions.items()) or "flat"
-    lines = [
-        f"{done.account}: {done.strategy}, {done.rows} rows"
-        + (f" ({done.resumed} of them from the journal)" if done.resumed else "")
-        + (f", stopped by {done.stopped_by}" if done.stopped_by else ""),
-        f"orders    {done.orders}, fills {done.fills}",
-        f"equity    {done.equity:,.2f} (cash {done.cash:,.2f}; {held})",
-        f"decision  p50 {done.p50_us:.1f} us, p99 {done.p99_us:.1f} us; memory {done.rss_mb:.0f} MB",
-        f"journal   {done.journal}",
-    ]
-    if done.halted:
-        lines.append(f"halted    {done.halted}")
-    return "\n".join(lines)
-
-
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     widths = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]
     for line in (head, *rows):
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
+app.command(name="run")(run_account)
 app.command()(sandbox)
 app.command()(export)
-for command in (login, arm, status, halt, resume, flatten, hub, top):
-    app.command()(command)
+for each in (login, arm, status, halt, resume, flatten, resolve, hub, metrics, top):
+    app.command()(each)
 app.add_typer(fleet, name="fleet")
-for command in (backup, restore, litestream, doctor):
-    app.command()(command)
+for more in (backup, restore, litestream, doctor):
+    app.command()(more)
 
 if __name__ == "__main__":
     run(app)
