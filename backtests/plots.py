@@ -29,7 +29,7 @@ def equity_figure(result: Result) -> Figure:
     figure, (top, bottom) = plt.subplots(
         2, 1, figsize=(10, 5.5), sharex=True, height_ratios=[3, 1], layout="constrained"
     )
-    rows = _thinned(result.equity)
+    rows = thinned(result.equity)
     marks = marks_of(result.bars.close)
     held = result.start_cash * np.mean(marks / marks[0], axis=1)
     top.plot(rows, held[rows], color=GREY, linewidth=1.0, label="bought and held, no costs")
@@ -47,8 +47,8 @@ def equity_figure(result: Result) -> Figure:
     bottom.fill_between(rows, 100.0 * result.drawdowns[rows], 0.0, color=RED, alpha=0.35, linewidth=0)
     bottom.set_ylabel("drawdown, %")
     bottom.set_ylim(min(105.0 * float(np.min(result.drawdowns)), -0.1), 0.0)
-    _name_rows(bottom, result, 0, len(result.bars))
-    _tidy(top, bottom)
+    name_rows(bottom, result, 0, len(result.bars))
+    tidy(top, bottom)
     return figure
 
 
@@ -71,7 +71,7 @@ def trades_figure(
     first, last, _ = slice(start, stop).indices(len(result.bars))
     mine = trades[(trades["column"] == column) & (trades["exit_row"] >= first) & (trades["entry_row"] < last)]
     figure, axes = plt.subplots(figsize=(10, 4.5), layout="constrained")
-    rows = first + _thinned(result.bars.close[first:last, column])
+    rows = first + thinned(result.bars.close[first:last, column])
     axes.plot(rows, result.bars.close[rows, column], color=GREY, linewidth=0.9, label=f"{symbol} close")
     for side, marker, name in ((1, "^", "long"), (-1, "v", "short")):
         some = mine[mine["side"] == side]
@@ -87,12 +87,12 @@ def trades_figure(
     axes.set_ylabel("price")
     axes.set_xlim(first - 0.5, last - 0.5)
     axes.legend(loc="best", frameon=False, fontsize="small")
-    _name_rows(axes, result, first, last)
-    _tidy(axes)
+    name_rows(axes, result, first, last)
+    tidy(axes)
     return figure
 
 
-def _thinned(values: Any) -> Any:
+def thinned(values: Any) -> Any:
     """Rows worth drawing: all of few, else the lowest and highest of each bucket, so that no spike is lost."""
     count = len(values)
     if count <= POINTS:
@@ -106,9 +106,10 @@ def _thinned(values: Any) -> Any:
     return np.array(sorted(picked))
 
 
-def _name_rows(axes: Axes, result: Result, first: int, last: int) -> None:
+def name_rows(axes: Axes, result: Result, first: int, last: int) -> None:
     """Label the rows' axis with their New York times."""
     index = result.index.tz_convert("America/New_York")
+    first, last = max(first, 0), min(last, len(index))
     many = len(np.unique(result.bars.session[first:last])) > 20
     shown = "%Y-%m-%d" if many or result.clock == "1d" else "%m-%d %H:%M"
 
@@ -119,7 +120,8 @@ def _name_rows(axes: Axes, result: Result, first: int, last: int) -> None:
     axes.xaxis.set_major_formatter(name)
 
 
-def _tidy(*every: Axes) -> None:
+def tidy(*every: Axes) -> None:
+    """No box, a faint grid."""
     for axes in every:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(visible=True, alpha=0.25, linewidth=0.6)

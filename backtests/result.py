@@ -45,7 +45,11 @@ class Result:
         metrics: numbers by plain name (`backtests.stats.measure`). stats(): the same under vectorbt's names, then ours.
         portfolio: vectorbt's view of the same orders. judge(): how far its valuation of them is from ours.
         provenance: hashes, versions and `origin`, which says where the rows came from (`source`, `simulated`).
-        index, equity_frame, orders_frame, positions_frame: for pandas. plot(), plot_trades(): for notebooks.
+        index, equity_frame, orders_frame, positions_frame, value(): for pandas.
+
+    For notebooks: the result itself as a cell's value; plot(), plot(panel, ...), plot_trades(), plot_months(),
+    plot_rolling(), plot_returns(), plot_costs(), plot_excursions(), all matplotlib figures.
+    To keep: report(path), save(path) and Result.load(path).
     """
 
     strategy: str
@@ -137,6 +141,12 @@ class Result:
 
         return pd.DatetimeIndex(self.bars.ts, tz="UTC", name="timestamp")
 
+    def value(self) -> pd.Series:
+        """Equity at the close of each row, dollars; vectorbt's name for it."""
+        import pandas as pd
+
+        return pd.Series(self.equity, index=self.index, name="value")
+
     @property
     def equity_frame(self) -> pd.DataFrame:
         """Equity, cash, return and drawdown of each row."""
@@ -178,11 +188,53 @@ class Result:
             }
         )
 
-    def plot(self) -> Figure:
-        """Equity beside buy-and-hold, and the drawdown below, as a matplotlib figure."""
+    def plot(self, *panels: str) -> Figure:
+        """Equity beside buy-and-hold with the drawdown below, or panels by vectorbt's names, as a matplotlib figure.
+
+        Args:
+            panels: of orders, trades, trade_pnl, asset_flow, cash_flow, assets, cash, asset_value, value, cum_returns,
+                drawdowns, underwater, gross_exposure, net_exposure.
+
+        Raises:
+            UsageError: no such panel.
+        """
+        if panels:
+            from backtests.plots_panels import panels_figure
+
+            return panels_figure(self, panels)
         from backtests.plots import equity_figure
 
         return equity_figure(self)
+
+    def plot_months(self) -> Figure:
+        """Returns by month, a row a year."""
+        from backtests.plots_more import months_figure
+
+        return months_figure(self)
+
+    def plot_rolling(self, benchmark: str = "") -> Figure:
+        """Sharpe ratio, volatility and beta (to all symbols held, or to `benchmark`) of the last sessions."""
+        from backtests.plots_more import rolling_figure
+
+        return rolling_figure(self, benchmark)
+
+    def plot_returns(self) -> Figure:
+        """How the returns of sessions are spread."""
+        from backtests.plots_more import returns_figure
+
+        return returns_figure(self)
+
+    def plot_costs(self) -> Figure:
+        """What the fills paid by part, and what is left at multiples of it."""
+        from backtests.plots_more import costs_figure
+
+        return costs_figure(self)
+
+    def plot_excursions(self) -> Figure:
+        """Worst and best price met by each closed trade against its return."""
+        from backtests.plots_more import excursions_figure
+
+        return excursions_figure(self)
 
     def plot_trades(self, symbol: str | None = None, start: int | None = None, stop: int | None = None) -> Figure:
         """Entries and exits on the closes of one symbol (default: the first traded), over rows `start:stop`."""
@@ -194,10 +246,16 @@ class Result:
         """Write the HTML report, the difference to vectorbt in it; returns its path.
 
         Args:
-            extras: what `backtests.report.write_report` takes besides, such as `certificate`.
+            extras: certificate, judge, paper, session, evidence, notes, benchmark, with_source; see
+                `backtests.report_manifest.Extras`. The benchmark may be the name of a symbol of the run, and evidence
+                the path of a file.
         """
         from backtests.report import write_report
 
+        if isinstance(extras.get("evidence"), str | Path):
+            from backtests.evidence import read_evidence
+
+            extras["evidence"] = read_evidence(extras["evidence"])
         if "judge" not in extras:
             extras["judge"] = self.judge()["equity"]
         return write_report(self, path, **extras)
@@ -246,6 +304,6 @@ class Result:
         return f"Result({self.strategy}: {rows} rows x {symbols} symbols, {len(self.trades)} trades, {total:+.2%})"
 
     def _repr_html_(self) -> str:
-        from html import escape
+        from backtests.result_html import result_html
 
-        return f"<pre>{escape(self.summary())}</pre>"
+        return result_html(self)
