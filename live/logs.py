@@ -67,7 +67,7 @@ class Log:
 
     def exception(self, event: str, **fields: Any) -> None:
         """What went wrong, with the exception being handled."""
-        self._logger.error(event, exc_info=True, **fields)
+        self._logger.error(event, exc_info=True, **fields)  # noqa: LOG014  # its caller handles one
 
     def critical(self, event: str, **fields: Any) -> None:
         """What a person must look at now."""

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from live.alerts.book import Active, active_alerts
 from live.control import FeedState, Status
-from live.top.words import age, bar, clock, count, day, moment, money, number, share, signed
+from live.top.words import age, bar, clock, count, day, moment, money, number, signed
 from live.watch.lines import last_lines
 from live.watch.roster import Place
 from live.watch.story import Happened, OrderStory
-from live.watch.view import AccountView
+from live.watch.view import AccountView, share
 
 NARROW = ("account", "state", "equity", "day P&L", "pos", "ord", "feed", "said")
 WIDE = (

@@ -59,13 +59,6 @@ def day(ts: int) -> str:
     return f"{_moment(ts):%Y-%m-%d}" if ts else NONE
 
 
-def share(used: float, limit: float) -> float:
-    """How much of a limit is used, 0 to 1 and above; of a limit of nothing all, once anything is used."""
-    if limit > 0.0:
-        return max(0.0, used / limit)
-    return 1.0 if used > 0.0 else 0.0
-
-
 def bar(part: float, width: int = 20) -> str:
     """`██████░░░░`; full only where all is used, empty only where nothing is."""
     if part != part:

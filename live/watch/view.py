@@ -193,6 +193,13 @@ class _Files:
             self._problem = f"{self.control.status_file.name} cannot be read ({error})"
 
 
+def share(used: float, limit: float) -> float:
+    """How much of a limit is used, 0 to 1 and above; of a limit of nothing all, once anything is used."""
+    if limit > 0.0:
+        return max(0.0, used / limit)
+    return 1.0 if used > 0.0 else 0.0
+
+
 def log_names(name: str) -> list[str]:
     """The files of an account's log: the one being written and those rotated away."""
     return [f"{name}.log", *(f"{name}.log.{i}.gz" for i in range(1, ROTATED + 1))]

@@ -19,9 +19,9 @@ from live.top.app import Top
 from live.top.confirm import Confirm, Reading
 from live.top.page import page
 from live.top.panes import Lines, Pane, styled
-from live.top.words import age, bar, money, number, share, signed
+from live.top.words import age, bar, money, number, signed
 from live.watch.lines import last_lines
-from live.watch.view import Watch
+from live.watch.view import Watch, share
 
 nan = float("nan")
 MINUTE = 60_000_000_000
