@@ -262,6 +262,8 @@ class VenueSession(Session):
 
     def _next(self, now: int) -> Call | None:
         if not self.opened:
+            if self.broker.hold_s() > 0.0:
+                return None
             self._since_open = self._since_open or now
             return Call("open", known=self._unfinished.known(self.core), why="start")
         for stale in self.dispatch.expired(now):
@@ -272,7 +274,7 @@ class VenueSession(Session):
             return Call("handle", command)
         if self._books_due is None and now - self.reconciled_ns >= self._reconcile_ns:
             self._books_due = "timer"
-        if self._books_due is not None:
+        if self._books_due is not None and self.broker.hold_s() <= 0.0:
             why, self._books_due = self._books_due, None
             return Call("books", why=why)
         pace = POLL_AFTER_SEND_S if self._poll_soon else POLL_EVERY_S

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from data.calendar import SECOND_NS
-from data.errors import AuthError
+from data.errors import AuthError, UnavailableError
 from data.sources.base import Clock, WallClock
 from live.brokers.base import Books, Capabilities, Known, Priority
 from live.brokers.wire import Busy, Duplicate, Lost, NotSent, Refused, WireError
@@ -66,9 +66,11 @@ class Desk:
             UnavailableError: no answer.
         """
         with self._lock:
+            self.budget.spend(1)
             try:
                 self.route.open()
-            except BaseException:
+            except BaseException as error:
+                self._waits(error)
                 self.route.close()
                 raise
             for each in known:
@@ -117,6 +119,9 @@ class Desk:
                 told = self.route.books()
             except AuthError as over:
                 self.trouble = str(over)
+                raise
+            except UnavailableError as error:
+                self._waits(error)
                 raise
             self._answered()
             self.trouble = ""
@@ -229,6 +234,11 @@ class Desk:
         else:
             self._answered()
         return self.look("exit")
+
+    def _waits(self, error: BaseException) -> None:
+        """Heed a Retry-After that a route has told in its own sentence."""
+        if isinstance(error.__context__, Busy):
+            self.budget.busy(error.__context__.after_s)
 
     def _answered(self) -> None:
         self.budget.answered()
