@@ -88,12 +88,24 @@ def one_writer(evidence: Evidence, _trail: Trail) -> Iterator[str]:
 
 def within_the_budget(evidence: Evidence, _trail: Trail) -> Iterator[str]:
     """I13: in no minute more requests than the budget, and none while the venue said to wait."""
-    times = [ts for ts, _, _ in evidence.venue.requests]
     most = evidence.capabilities.requests_a_minute
-    for number, ts in enumerate(times):
-        count = number - bisect_left(times, ts - 60 * SECOND) + 1
-        if count > most:
-            yield f"{count} requests in a minute, the budget is {most}"
+    lives: dict[int, list[int]] = {}
+    for ts, _, life in evidence.venue.requests:
+        lives.setdefault(life, []).append(ts)
+    for times in lives.values():
+        for number, ts in enumerate(times):
+            count = number - bisect_left(times, ts - 60 * SECOND) + 1
+            if count > most:
+                yield f"{count} requests in a minute, the budget is {most}"
+                break
+    # A process that was killed cannot say what it had used: each start may cost the bucket's burst once more, and its
+    # own questions. The budget is half of what the venue allows, and so it stays within that.
+    every = [ts for ts, _, _ in evidence.venue.requests]
+    for number, ts in enumerate(every):
+        first = bisect_left(every, ts - 60 * SECOND)
+        lives_in = {life for _, _, life in evidence.venue.requests[first : number + 1]}
+        if number - first + 1 > most + (len(lives_in) - 1) * (most // 3 + 5):
+            yield f"{number - first + 1} requests in a minute over {len(lives_in)} starts, the budget is {most}"
             break
     for since, until, life in evidence.closed:
         early = [

@@ -68,6 +68,7 @@ class Account:
     held: dict[str, float] = field(default_factory=dict)
     close: dict[str, float] = field(default_factory=dict)
     alive: dict[str, Alive] = field(default_factory=dict)
+    over: dict[str, Alive] = field(default_factory=dict)
     facts: dict[str, SymbolFacts] = field(default_factory=dict)
     gates: dict[str, bool] = field(default_factory=dict)
     sent: list[tuple[int, str, str, str]] = field(default_factory=list)
@@ -123,7 +124,7 @@ def _take(account: Account, event: Any) -> None:  # noqa: C901  # one line per k
     elif isinstance(event, Fill):
         _fill(account, event)
     elif isinstance(event, OrderRefused | OrderCancelled | OrderExpired | PersonSays):
-        account.alive.pop(event.order_id, None)
+        _over(account, event.order_id)
     elif isinstance(event, OrderUnknown | OrderQuarantined):
         _doubt(account, event.order_id, lost=True)
     elif isinstance(event, OrderSent | OrderAccepted):
@@ -137,13 +138,19 @@ def _take(account: Account, event: Any) -> None:  # noqa: C901  # one line per k
         for fill in event.fills:
             _fill(account, fill)
         for key in event.absent:
-            account.alive.pop(key, None)
+            _over(account, key)
     elif isinstance(event, Operator):
         account.halted = event.action != "resume"
         if event.action == "resume":
             account.first_equity = account.worth()
     elif hasattr(event, "settled_cash"):
         account.told_equity = event.equity
+
+
+def _over(account: Account, order_id: str) -> None:
+    """It counts no more; the venue may still tell of a fill of before."""
+    if order_id in account.alive:
+        account.over[order_id] = account.alive.pop(order_id)
 
 
 def _doubt(account: Account, order_id: str, *, lost: bool) -> None:
@@ -163,7 +170,7 @@ def _row(account: Account, row: Row) -> None:
 
 
 def _fill(account: Account, fill: Fill) -> None:
-    order = account.alive.get(fill.order_id)
+    order = account.alive.get(fill.order_id) or account.over.get(fill.order_id)
     if order is None or fill.execution_id in account.executions:
         return
     account.executions.add(fill.execution_id)
@@ -173,7 +180,7 @@ def _fill(account: Account, fill: Fill) -> None:
     account.held[order.symbol] = account.held.get(order.symbol, 0.0) + sign * fill.quantity
     account.cash -= sign * fill.quantity * fill.price + fill.fee
     if order.left < 1e-9:
-        del account.alive[fill.order_id]
+        _over(account, fill.order_id)
 
 
 def _only_reduces(account: Account, command: Submit) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
 
+from live.steady import SteadyClock
+
 SECOND = 1_000_000_000
 
 
@@ -40,21 +42,16 @@ class Timeline:
         self.now = max(self.now, to)
 
 
-class HostClock:
-    """The clock of the machine that the process runs on (`data.sources.base.Clock`); `skew` is how wrong it is."""
+class HostClock(SteadyClock):
+    """What a process measures time by: its machine's clock at its start, which may be wrong by `skew` nanoseconds.
 
-    def __init__(self, timeline: Timeline) -> None:
+    A sleep lets the venue go on.
+    """
+
+    def __init__(self, timeline: Timeline, skew: int) -> None:
+        super().__init__(lambda: timeline.now + skew, lambda: timeline.now)
         self._timeline = timeline
-        self.skew = 0
-
-    def now(self) -> int:
-        """UTC nanoseconds, as the machine believes."""
-        return self._timeline.now + self.skew
 
     def sleep(self, seconds: float) -> None:
         """The process waits; the venue does not."""
         self._timeline.advance(self._timeline.now + ns(seconds))
-
-    async def pause(self, seconds: float) -> None:
-        """The same on an event loop; nothing here has one."""
-        self.sleep(seconds)

@@ -85,6 +85,11 @@ class Market:
         """Whether a session is on."""
         return any(session.open_ns <= ts < session.close_ns for session in self.sessions)
 
+    def opens_after(self, ts: int) -> int:
+        """The next open from `ts` on; `ts` itself where a session is on or none comes."""
+        opens = [session.open_ns for session in self.sessions if session.open_ns > ts]
+        return ts if self.is_open(ts) or not opens else opens[0]
+
     def is_halted(self, symbol: str, ts: int) -> bool:
         """Whether the symbol is halted."""
         return any(name == symbol and since <= ts < until for name, since, until in self.halts)

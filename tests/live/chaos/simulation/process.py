@@ -21,7 +21,7 @@ from live.journal import SqliteJournal, exists
 from live.lock import held
 from live.session_venue import VenueSession
 
-from .clock import SECOND
+from .clock import SECOND, HostClock
 from .market import ROW_S, SYMBOLS
 from .route import Toy
 
@@ -57,6 +57,7 @@ class Process:
 
     def __init__(self, world: World, life: int, path: Path) -> None:
         self.world, self.life, self.path = world, life, path
+        self.clock = HostClock(world.timeline, world.skew)
         self.stopped = ""
         self.alerts: list[Alert] = []
         self.session: VenueSession | None = None
@@ -81,12 +82,12 @@ class Process:
             world.disk.files.clear()  # a creation that was cut short
             journal = SqliteJournal.create(self.path, world.header)
         self.journal = journal
-        desk = Desk(Toy(world.network), world.clock, world.patience)
+        desk = Desk(Toy(world.network), self.clock, world.patience)
         session = VenueSession(
             Core(world.plan, world.strategy),
             desk,
             Acked(journal, world.promised),  # type: ignore[arg-type]  # a journal in all it does
-            clock=world.clock,
+            clock=self.clock,
             tell=self._heard,
             mark=world.point,
         )
@@ -134,7 +135,7 @@ class Process:
         since = (session.now() - core.last_ts) / SECOND
         if core.last_ts and since > 3 * ROW_S and "data" not in core.desk.tally.state.closed:
             session.gate("data", f"no row for {since:.0f} s")
-        skew = world.clock.skew / 1e6
+        skew = (session.now() - world.timeline.now) / 1e6
         if skew != self._told_skew:
             self._told_skew = skew
             wrong = abs(skew) > (core.desk.tally.limits.max_clock_skew_ms or 250.0)

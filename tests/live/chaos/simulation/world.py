@@ -21,6 +21,8 @@ from live.core.events import SymbolFacts
 from live.core.limits import DEFAULTS
 from live.core.orders import Order, State
 from live.core.plan import Plan
+from live.fleet_files import Restart
+from live.fleet_restart import Backoff
 from live.header import Feed as FeedOf
 from live.header import JournalHeader, built
 from live.points import POINTS
@@ -28,7 +30,7 @@ from strategies.common.costs import Costs
 from strategies.common.load import Strategy, load_strategy
 from strategies.common.rule import Rule
 
-from .clock import SECOND, HostClock, Timeline, ns
+from .clock import SECOND, Timeline, ns
 from .disk import Disk, DiskSystem
 from .faults import Weather
 from .market import DAYS, ROW_S, SYMBOLS, Feed, Market, Told
@@ -40,6 +42,7 @@ CALM_S = 62
 """Virtual seconds after the faults within which all must be in order, or a person called."""
 REQUESTS = tuple(f"{kind} {when}" for kind in ("place", "cancel", "look", "books") for when in ("arrives", "answered"))
 CASH = 100_000.0
+MOST_LIVES = 5
 
 
 @dataclass
@@ -108,7 +111,7 @@ class World:
             day=chance.choice(DAYS) if weather.has("F30") else DAYS[0],
         )  # fmt: skip
         self.timeline = Timeline(self.market.times[0] - 12 * SECOND)
-        self.clock = HostClock(self.timeline)
+        self.skew = 0
         self.venue = self._venue(capabilities)
         self.network = Network(self.timeline, self.venue, weather, chance, capabilities)
         self.network.durable, self.network.met, self.network.point = self._durable, self._met_tickets, self.point
@@ -119,6 +122,7 @@ class World:
         self.disk = system.mounted = Disk(lambda: self.refusals.append((self.timeline.now, self._life)))
         self._system = system
         self._graves: list[Process] = []
+        self._backoff = Backoff(Restart(), str(seed))
         self.own_files = folder is not None and weather.has("F25")
         self.lock_path = folder / "toy.lock" if self.own_files and folder is not None else None
         self.path = folder / "journal.db" if self.own_files and folder is not None else system.journal
@@ -204,7 +208,7 @@ class World:
         chance, plan = self.chance, {}
         for fault, how in (("F01", "killed"), ("F02", "power")):
             if self.weather.has(fault):
-                names = chance.sample(POINTS + REQUESTS, 6) + chance.sample(REQUESTS[:2] + POINTS[:24], 3)
+                names = chance.sample(POINTS + REQUESTS, 8) + chance.sample(REQUESTS[:2] + POINTS[:24], 4)
                 for name in names:
                     plan[(name, chance.randint(1, 3))] = how
         return plan
@@ -308,12 +312,16 @@ class World:
         self._ended(f"stopped: {why}")
 
     def _ended(self, how: str) -> None:
+        """The supervisor starts it again, later each time; when it gives up, a person does."""
         process, self.process = self.process, None
         self.lives.append((self.timeline.now, self._life, how))
         self._sha.update(f"{self.timeline.now} {how}".encode())
         if process is not None:
             process.let_go()
-        self._plan_at(self.timeline.now + ns(self.chance.choice([0.5, 2.0, 6.0, 15.0])), self._start)
+        wait = self._backoff.crashed(self.timeline.now / SECOND)
+        if wait is None:  # the supervisor gives up; a person starts it when the faults are over
+            return
+        self._plan_at(self.timeline.now + ns(wait), self._start)
 
     def _born(self, life: int) -> Process:
         """A process that is kept until the schedule is over: a connection that is collected writes a last time."""
@@ -344,8 +352,8 @@ class World:
                 return
             wait = process.tick()
             now = self.timeline.now
-            if not self.market.is_open(now) and now < self.market.times[-1]:
-                wait = max(wait, 900.0)  # the night: nothing to see between the sessions
+            night = (self.market.opens_after(now) - now) / SECOND - 20.0
+            wait = max(wait, min(night, 900.0))  # nothing to see between the sessions
             self._plan_at(now + ns(wait), tick)
 
         return tick
@@ -365,7 +373,7 @@ class World:
             return
         times = self._seen[name] = self._seen.get(name, 0) + 1
         how = self._kills.get((name, times))
-        if how is None:
+        if how is None or len(self.lives) >= MOST_LIVES:
             return
         del self._kills[(name, times)]
         self._met_all("F01" if how == "killed" else "F02")
@@ -392,11 +400,11 @@ class World:
         self.disk.refuse = ""
 
     def _clock_jump(self) -> None:
-        self.clock.skew = self.chance.choice([0, 400, -400, 3_600_000, -3_600_000, 1_000, -30_000]) * 1_000_000
+        self.skew = self.chance.choice([0, 400, -400, 3_600_000, -3_600_000, 1_000, -30_000]) * 1_000_000
         self.timeline.after(self.chance.choice([5.0, 40.0]), self._clock_well)
 
     def _clock_well(self) -> None:
-        self.clock.skew = 0
+        self.skew = 0
 
     def _stall(self) -> None:
         """The process stands still; rows, news and answers pile up."""
@@ -457,8 +465,12 @@ class World:
         symbol, now = self.chance.choice(SYMBOLS), self.timeline.now
         until = now + ns(self.chance.choice([15.0, 45.0]))
         self.market.halts.append((symbol, now, until))
-        self._facts(self.facts_of(symbol, self.clock.now(), halted=True))
-        self._plan_at(until, lambda: self._facts(self.facts_of(symbol, self.clock.now(), resumed=until)))
+        self._facts(self.facts_of(symbol, self._now(), halted=True))
+        self._plan_at(until, lambda: self._facts(self.facts_of(symbol, self._now(), resumed=until)))
+
+    def _now(self) -> int:
+        """What the process takes for the time."""
+        return self.process.clock.now() if self.process is not None else self.timeline.now
 
     def _facts(self, facts: SymbolFacts) -> None:
         if self.process is not None:
@@ -473,7 +485,7 @@ class World:
 
     def _split(self) -> None:
         symbol = self.chance.choice(SYMBOLS)
-        self._facts(self.facts_of(symbol, self.clock.now(), action=True))
+        self._facts(self.facts_of(symbol, self._now(), action=True))
         if self.venue.positions.get(symbol):
             self.venue.positions[symbol] *= 2.0
             self.venue.by_hand.append((self.timeline.now, f"{symbol} split"))
@@ -529,8 +541,10 @@ class World:
         self.venue.restricted = False
         self.network.maintenance_until = self.network.no_token_until = self.network.stream_down_until = 0
         self._disk_well()
-        if self.clock.skew:
+        if self.skew:
             self._clock_well()
+        self._backoff.forget()
+        self._plan_at(self.timeline.now + SECOND, self._start)
         return self.timeline.now
 
     def _evidence(self, calm: int) -> Evidence:
