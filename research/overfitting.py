@@ -11,6 +11,9 @@ import numpy as np
 from data.errors import UsageError
 from data.types import Floats
 
+SPLITS = 1_000
+"""Worked on at a time: enough to be quick, little enough to stay in the cache."""
+
 
 @dataclass(frozen=True)
 class Overfitting:
@@ -56,33 +59,44 @@ def probability_of_overfitting(returns: Floats, blocks: int = 16) -> Overfitting
         raise UsageError("returns hold NaN or infinity; fill them with 0 where nothing was held")
     cut = table[len(table) - blocks * width :].reshape(blocks, width, -1)
     sums, squares = cut.sum(axis=1), (cut**2).sum(axis=1)
-    logits, inside, outside, lost = [], [], [], 0
-    for chosen in combinations(range(blocks), blocks // 2):
-        here = np.zeros(blocks, dtype=bool)
-        here[list(chosen)] = True
-        seen, unseen = _sharpe(sums, squares, here, width), _sharpe(sums, squares, ~here, width)
-        winner = int(np.argmax(seen))
-        rank = 1.0 + (unseen < unseen[winner]).sum() + 0.5 * ((unseen == unseen[winner]).sum() - 1)
-        relative = rank / (len(unseen) + 1.0)
-        logits.append(np.log(relative / (1.0 - relative)))
-        inside.append(seen[winner])
-        outside.append(unseen[winner])
-        lost += bool(unseen[winner] < 0.0)
-    array = np.array(logits)
-    return Overfitting(float((array <= 0.0).mean()), array, _slope(inside, outside), lost / len(logits))
+    splits = np.array(list(combinations(range(blocks), blocks // 2)))
+    parts = [_judged(sums, squares, splits[i : i + SPLITS], width) for i in range(0, len(splits), SPLITS)]
+    relative, inside, outside = (np.concatenate(each) for each in zip(*parts, strict=True))
+    logits = np.log(relative / (1.0 - relative))
+    return Overfitting(float((logits <= 0.0).mean()), logits, _slope(inside, outside), float((outside < 0.0).mean()))
+
+
+def _judged(sums: Any, squares: Any, splits: Any, width: int) -> tuple[Any, Any, Any]:
+    """Of each split: relative rank of the winner outside, its Sharpe ratios inside and outside."""
+    here = np.zeros((len(splits), len(sums)), dtype=bool)
+    here[np.arange(len(splits))[:, None], splits] = True
+    seen, unseen = _sharpe(sums, squares, here, width), _sharpe(sums, squares, ~here, width)
+    every = np.arange(len(splits))
+    winner = np.argmax(seen, axis=1)
+    own = unseen[every, winner]
+    rank = 1.0 + (unseen < own[:, None]).sum(axis=1) + 0.5 * ((unseen == own[:, None]).sum(axis=1) - 1)
+    return rank / (unseen.shape[1] + 1.0), seen[every, winner], own
 
 
 def _sharpe(sums: Any, squares: Any, chosen: Any, width: int) -> Any:
-    """(N,) Sharpe ratio per period over the chosen blocks; 0 for a strategy that never moved."""
-    count = int(chosen.sum()) * width
-    mean = sums[chosen].sum(axis=0) / count
-    variance = np.maximum(squares[chosen].sum(axis=0) - count * mean**2, 0.0) / (count - 1)
+    """(C, N) Sharpe ratio per period over the chosen blocks of each split; 0 for a strategy that never moved."""
+    count = chosen.shape[1] // 2 * width
+    mean = _added(sums, chosen) / count
+    variance = np.maximum(_added(squares, chosen) - count * mean**2, 0.0) / (count - 1)
     deviation = np.sqrt(variance)
     return np.divide(mean, deviation, out=np.zeros_like(mean), where=deviation > 1e-14)
 
 
-def _slope(x: list[float], y: list[float]) -> float:
+def _added(blocks: Any, chosen: Any) -> Any:
+    """(C, N) of (B, N) block sums: the chosen ones, added in order, so that equal columns stay equal to the bit."""
+    total = np.zeros((len(chosen), blocks.shape[1]))
+    for block, taken in zip(blocks, chosen.T, strict=True):
+        total += np.where(taken[:, None], block, 0.0)
+    return total
+
+
+def _slope(x: Floats, y: Floats) -> float:
     spread = np.var(x)
     if not spread > 0.0:
         return float("nan")
-    return float(np.mean((np.array(x) - np.mean(x)) * (np.array(y) - np.mean(y))) / spread)
+    return float(np.mean((x - np.mean(x)) * (y - np.mean(y))) / spread)

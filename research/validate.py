@@ -19,20 +19,24 @@ from backtests.evidence import Evidence
 from backtests.result import Result
 from backtests.trials import AUTO, Trial, Where, dataset_of, ledger_path, record
 from data.calendar import SESSIONS_PER_YEAR
+from data.errors import CertificateError
 from data.types import Bars, Book
 from research.answers import GATES, answer
 from research.case import NAN, Case
 from research.evidence import checks_of, number, parts_of, plain
-from research.gates import Gate, load_gates
+from research.gates import Gate, Threshold, load_gates, stated_rate
 from research.ledger import Ledger
 from research.table import Table, neighbourhood, table_of
-from strategies.common.certificate import Certificate
+from strategies.common.certificate import Certificate, code_hash
 from strategies.common.certify import certify
 from strategies.common.costs import Costs
 from strategies.common.load import Strategy
 from strategies.common.rule import Rule
 
 __all__ = ["GATES", "Verdict", "validate"]
+
+CERTIFIED = Threshold("certificate", "differing_bits", 0.0)
+"""Asked whatever the gates file says: without it the other figures mean nothing."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,8 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """True where every gate passed."""
-        return all(gate.passed for gate in self.gates)
+        """True where the certificate holds and every gate passed."""
+        return self.certificate.ok and all(gate.passed for gate in self.gates)
 
     @property
     def result(self) -> Result | None:
@@ -127,6 +131,7 @@ def validate(
     rule: Rule | None = None,
     costs: Costs | None = None,
     gates: Path | None = None,
+    certificate: Certificate | None = None,
     ledger: Where = AUTO,
     at_ns: int | None = None,
     sets: int = 100,
@@ -139,26 +144,32 @@ def validate(
 
     Args:
         gates: thresholds; the file that comes along where None.
+        certificate: of this strategy with these parameters, made before; where None it is made now.
         ledger: the trial ledger that the family is appended to and counted in, see `backtests.trials`; None: only
             this family counts. at_ns: time of its trials, this machine's where it is None.
         sets: of the family around `params`. draws: of bootstraps and random entries.
         time_left: seconds that remain; a gate that is reached with none is skipped, and fails.
     """
-    thresholds = load_gates(gates, GATES)
+    thresholds, rate = load_gates(gates, GATES), stated_rate(gates)
     bound = strategy.bind(params)
     progress("certificate")
-    certificate = certify(strategy, bound, rows=2_000, chunkings=20, seed=seed + 1)
+    if certificate is None:
+        certificate = certify(strategy, bound, rows=2_000, chunkings=20, seed=seed + 1)
+    elif (certificate.source, certificate.parameters, certificate.code) != (strategy.source_hash, bound, code_hash()):
+        raise CertificateError(
+            f"this certificate is of {certificate.strategy} with {certificate.parameters} and code "
+            f"{certificate.code[:12]}, not of what is judged; certify again"
+        )
     check_rows(bars, book)
     data = Data(
         dataset_of(bars, book), len(bars), bars.symbols, int(bars.session[0]), int(bars.session[-1]),
         clock_of(bars, strategy.clock),
     )  # fmt: skip
     lines: list[Gate] = []
-    if "certificate" in thresholds:
-        bits = float(certificate.bits) if certificate.ok else max(1.0, float(certificate.bits))
-        lines.append(thresholds["certificate"].judge(bits, certificate.line()))
+    bits = float(certificate.bits) if certificate.ok else max(1.0, float(certificate.bits))
+    lines.append(CERTIFIED.judge(bits, certificate.line()))
     if not certificate.ok:
-        return Verdict(strategy, bound, data, tuple(lines), certificate, seed)
+        return Verdict(strategy, bound, data, tuple(lines), certificate, seed, false_positive_rate=rate)
 
     progress("family")
     result = run_backtest(bars, strategy, bound, costs or Costs(), book=book, rule=rule, ledger=None)
@@ -179,7 +190,7 @@ def validate(
             continue
         figure, reason = answer(name, case)
         lines.append(thresholds[name].judge(figure, reason))
-    return Verdict(strategy, bound, data, tuple(lines), certificate, seed, case, tuple(skipped))
+    return Verdict(strategy, bound, data, tuple(lines), certificate, seed, case, tuple(skipped), rate)
 
 
 def _lifetime(strategy: Strategy, table: Table, dataset: str, ledger: Where, at_ns: int | None) -> tuple[int, float]:

@@ -1,6 +1,8 @@
 """Session returns that a sweep keeps are its backtests', to the last bit, and serve every test of luck."""
 
+import importlib.util
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +18,19 @@ from research.sessions import EXTRAS
 from research.sweep import sweep
 from research.table import table_of
 from research.walkforward import walk_forward_test
-from tests.research.test_sweep_equality import GRIDS, MARKETS, _fixed
+
+
+def neighbour(name):
+    """Another test module of this folder, whatever else is called `tests` on this machine."""
+    path = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"neighbour_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+EQUALITY = neighbour("test_sweep_equality")
+GRIDS, MARKETS = EQUALITY.GRIDS, EQUALITY.MARKETS
 
 
 def held(result):
@@ -32,7 +46,9 @@ def test_session_equity_of_random_runs_is_the_backtests(seed):
         rule, costs, cash = MARKETS.random_options(each)
 
         try:
-            result = run_backtest(bars, _fixed(signals), book=book, rule=rule, costs=costs, cash=cash, clock="30m")
+            result = run_backtest(
+                bars, EQUALITY._fixed(signals), book=book, rule=rule, costs=costs, cash=cash, clock="30m"
+            )
         except DataError:
             continue  # a market of one row may lack a price
         fused = Fused(bars, book, rule, costs, cash, "30m", sessions=True)

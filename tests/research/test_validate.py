@@ -107,6 +107,9 @@ def test_the_same_seed_gives_the_same_verdict(tmp_path: Path) -> None:
         ("[trades]\nmore = 1\n", "needs one of at_least"),
         ("[trades]\nat_least = 'x'\n", "must be a number, got 'x'"),
         ("[trades\n", "is not TOML"),
+        ("", "has no gate; it needs some of certificate, trades"),
+        ("[certificate]\ndiffering_bits = 5\n", "cannot be eased"),
+        ("[false_positives]\nat_most = 0.5\n", "has no gate"),
     ],
 )
 def test_a_wrong_gates_file_is_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
