@@ -318,6 +318,10 @@ class Desk:
             and now - ticket.sent_ns > self.capabilities.visibility_delay_s * SECOND_NS
             and (ticket.exits or self._is_fresh(ticket))
         )
+        if ticket.cleared and ticket.cancel_wanted:  # it was taken back between the mark and the wire
+            ticket.cleared = False
+            ticket.attempts -= 1
+            return [OrderUnknown(now, ticket.order_id, "it was taken back before it was sent again")]
         if may_resend or ticket.cleared:
             return self._again(ticket)
         if not ticket.quarantined and now - ticket.unknown_ns > self.patience.quarantine_s * SECOND_NS:

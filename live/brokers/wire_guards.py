@@ -71,6 +71,8 @@ class Guards:
     def adopt(self, command: Protect, ticket: Ticket) -> None:
         """A protection of an earlier process; said in the order in which it was wanted."""
         guard = self._guards.setdefault(command.order_id, Guard(command.order_id, command.symbol, command))
+        for older in guard.tickets:
+            older.cancel_wanted = True  # another took its place: it is never sent again
         guard.tickets.append(ticket)
         guard.wanted = command
         guard.before = guard.filled
