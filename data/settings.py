@@ -105,6 +105,8 @@ class Settings:
     massive_api_key: Secret | None = _setting("MASSIVE_API_KEY", "POLYGON_API_KEY", parse=Secret)
     massive_base_url: str | None = _setting("MASSIVE_BASE_URL", "POLYGON_BASE_URL", parse=_address)
     massive_stream_url: str | None = _setting("MASSIVE_STREAM_URL", "POLYGON_STREAM_URL", parse=_address)
+    robinhood_mcp_url: str | None = _setting("ROBINHOOD_MCP_URL", parse=_address)
+    robinhood_api_url: str | None = _setting("ROBINHOOD_API_URL", parse=_address)
     openai_api_key: Secret | None = _setting("OPENAI_API_KEY", parse=Secret)
     openai_base_url: str | None = _setting("OPENAI_BASE_URL", parse=_address)
     rh_username: Secret | None = _setting("RH_USERNAME", parse=Secret)
@@ -114,6 +116,8 @@ class Settings:
     database_url: Secret | None = _setting("DATABASE_URL", parse=Secret)
     redis_url: Secret | None = _setting("REDIS_URL", parse=Secret)
     amqp_url: Secret | None = _setting("AMQP_URL", "RABBITMQ_URL", parse=Secret)
+    # Where alerts go, one or more addresses as apprise spells them: tgram://..., mailto://..., json://...
+    alert_urls: Secret | None = _setting("ALERT_URLS", parse=Secret)
     otel_endpoint: str | None = _setting("OTEL_EXPORTER_OTLP_ENDPOINT", parse=_address)
     # What `python -m live sandbox` prints: the time of its tape, for programs that must know it.
     rehearsal: str | None = _setting("ONETAPE_REHEARSAL")
