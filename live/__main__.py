@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from data.door import Json, new_app, print_json, run
+from live.cli_alerts import alerts
 from live.cli_arm import arm
 from live.cli_backup import backup, litestream, restore
 from live.cli_control import flatten, halt, resume, status
+from live.cli_deploy import compose, units
 from live.cli_doctor import doctor
 from live.cli_export import Since, Symbols, Until, export
 from live.cli_fleet import fleet
@@ -169,7 +171,8 @@ app.command()(export)
 for each in (login, arm, status, halt, resume, flatten, resolve, hub, metrics, top):
     app.command()(each)
 app.add_typer(fleet, name="fleet")
-for more in (backup, restore, litestream, doctor):
+app.add_typer(alerts, name="alerts")
+for more in (backup, restore, litestream, doctor, compose, units):
     app.command()(more)
 
 if __name__ == "__main__":

@@ -19,15 +19,24 @@
 
 `symbols` and `clock` are the tape's and the strategy's where they are not given; `state` is the folder of journal and
 lock, relative to the checkout.
+
+What only a live feed and a broker of its own need:
+
+    feed = "alpaca:sip"          where the rows come from; also --feed
+    watchlist = "today.toml"     symbols by rank, as `python -m research scan --out` writes them, instead of `symbols`
+    needs = "L1"                 what must be fresh before a position is opened: L2, L1, or bars
+    warm = 390                   rows of history that the indicators see first
+    leveraged = []               which of the symbols are leveraged or inverse; a person says so, no vendor does
+    unofficial = true            for broker "robinhood_private": that its standing is known
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from data.calendar import parse_clock
 from data.door import did_you_mean
@@ -41,6 +50,12 @@ from strategies.common.costs import Costs
 from strategies.common.load import Strategy, load_strategy
 from strategies.common.rule import Rule
 
+VENDORS = ("alpaca", "polygon")
+Level = Literal["L2", "L1", "bars"]
+LEVELS: tuple[Level, ...] = ("L2", "L1", "bars")
+MOST_WATCHED = 5
+"""Symbols that the data plans stream; of a longer watchlist the first are taken."""
+MOST_WARM = 100_000
 SECRETS = re.compile(r"pass(word|wd)|secret|token|api_?key|private|mfa|otp", re.IGNORECASE)
 
 
@@ -49,7 +64,9 @@ class Account:
     """An account file, checked.
 
     symbols: None for all of the feed's. trading: True lets orders go to a broker with money, once it is armed (see
-    `live.risk_arming`): path, certificate and suffix are what arming asks for.
+    `live.risk_arming`): path, certificate and suffix are what arming asks for. feed: a vendor, with its feed behind a
+    colon. watches: its symbols are a watchlist's. needs: what must be fresh to open. warm: rows of history first.
+    leveraged: None where nobody said.
     """
 
     name: str
@@ -67,6 +84,12 @@ class Account:
     path: Path
     certificate: Path | None
     suffix: str
+    feed: str = ""
+    watches: bool = False
+    needs: Level = "bars"
+    warm: int = 0
+    leveraged: tuple[str, ...] | None = None
+    unofficial: bool = False
 
     @property
     def journal(self) -> Path:
@@ -93,9 +116,13 @@ class Account:
             if symbol not in feed.symbols:
                 hint = did_you_mean(symbol, feed.symbols)
                 raise ConfigError(f"account {self.name!r}: symbol {symbol!r} is not in the feed{hint}")
+        return self.plan_of(list(self.symbols or feed.symbols))
+
+    def plan_of(self, symbols: list[str], *, async_cancels: bool = False) -> Plan:
+        """What to trade of these symbols."""
         return Plan.of(
             self.strategy,
-            list(self.symbols or feed.symbols),
+            symbols,
             account=self.name,
             params=self.params,
             rule=self.rule,
@@ -104,6 +131,7 @@ class Account:
             cash=self.cash,
             broker=self.broker,
             limits=self.limits,
+            async_cancels=async_cancels,
         )
 
 
@@ -128,11 +156,26 @@ _KEYS = {
     "state": _Key("a text", (str,), "out/live"),
     "certificate": _Key("a text", (str,), ""),
     "account_suffix": _Key("a text", (str,), ""),
+    "feed": _Key("a text", (str,), ""),
+    "watchlist": _Key("a text", (str,), ""),
+    "needs": _Key("a text", (str,), ""),
+    "warm": _Key("a whole number", (int,), 0),
+    "leveraged": _Key("a list of texts", (list,)),
+    "unofficial": _Key("true or false", (bool,), False),
     "params": _Key("a table", (dict,)),
     "rule": _Key("a table", (dict,)),
     "costs": _Key("a table", (dict,)),
     "limits": _Key("a table", (dict,)),
 }
+
+
+def with_feed(account: Account, feed: str) -> Account:
+    """The account with another feed, where one is given.
+
+    Raises:
+        ConfigError: there is no such feed.
+    """
+    return account if not feed else replace(account, feed=_feed(feed))
 
 
 def load_account(path: Path | str) -> Account:
@@ -195,6 +238,8 @@ def _account(values: dict[str, Any], path: Path) -> Account:
         raise ConfigError('trading = true with broker "paper" is refused: paper has no money; leave trading out')
     if broker not in brokers:
         raise ConfigError(f"there is no broker {broker!r}{did_you_mean(broker, brokers)}")
+    if values["unofficial"] and broker != "robinhood_private":
+        raise ConfigError(f'unofficial = true is for broker "robinhood_private"; {broker!r} is official, leave it out')
     strategy = load_strategy(_strategy_name(values["strategy"], path))
     clock = values["clock"] or strategy.clock
     parse_clock(clock)
@@ -207,7 +252,7 @@ def _account(values: dict[str, Any], path: Path) -> Account:
         params=strategy.bind(values["params"]),
         rule=_overridden(strategy.rule, values["rule"]),
         costs=_overridden(Costs(), values["costs"]),
-        symbols=_symbols(values["symbols"]),
+        symbols=_watched(values, path),
         clock=clock,
         cash=cash,
         broker=broker,
@@ -217,6 +262,12 @@ def _account(values: dict[str, Any], path: Path) -> Account:
         path=path,
         certificate=path.parent / values["certificate"] if values["certificate"] else None,
         suffix=values["account_suffix"],
+        feed=_feed(values["feed"]),
+        watches=bool(values["watchlist"]),
+        needs=_needs(values["needs"], strategy),
+        warm=_warm(values["warm"]),
+        leveraged=_leveraged(values["leveraged"]),
+        unofficial=values["unofficial"],
     )
 
 
@@ -232,6 +283,56 @@ def _overridden(base: Any, table: dict[str, Any]) -> Any:
         if not isinstance(value, str | bool | int | float):
             raise UsageError(f"{key} must be a single value, got {value!r}")
     return base.changed(table)
+
+
+def _feed(given: str) -> str:
+    vendor, _, _ = given.partition(":")
+    if given and vendor not in VENDORS:
+        raise ConfigError(
+            f"feed = {given!r} is none; there is {' and '.join(VENDORS)}, each with its own feed behind a colon, such "
+            f'as "alpaca:sip"{did_you_mean(vendor, VENDORS)}'
+        )
+    return given
+
+
+def _needs(given: str, strategy: Strategy) -> Level:
+    """What was said; else best quotes for a strategy that takes a book, rows alone for any other."""
+    if not given:
+        return "L1" if strategy.needs_book else "bars"
+    if given not in LEVELS:
+        raise ConfigError(f"needs = {given!r} is none of {', '.join(LEVELS)}{did_you_mean(given, LEVELS)}")
+    return given
+
+
+def _warm(given: int) -> int:
+    if not 0 <= given <= MOST_WARM:
+        raise ConfigError(f"warm must be a number of rows from 0 to {MOST_WARM}, got {given}")
+    return given
+
+
+def _leveraged(given: list[Any] | None) -> tuple[str, ...] | None:
+    if given is not None and not all(isinstance(symbol, str) for symbol in given):
+        raise ConfigError(f"leveraged must be a list of texts, got {given!r}")
+    return None if given is None else tuple(given)
+
+
+def _watched(values: dict[str, Any], path: Path) -> tuple[str, ...] | None:
+    """The account's symbols: its own, or the first of a watchlist."""
+    if not values["watchlist"]:
+        return _symbols(values["symbols"])
+    if values["symbols"] is not None:
+        raise ConfigError("symbols and watchlist are both given; a watchlist names the symbols, keep one of the two")
+    file = path.parent / Path(values["watchlist"]).expanduser()
+    make = f"make one: python -m research scan ... --out {file.name}"
+    try:
+        ranked = tomllib.loads(file.read_text("utf-8")).get("symbols")
+    except OSError as error:
+        raise ConfigError(f"watchlist {file} cannot be read ({error.strerror}); {make}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"watchlist {file} is not TOML ({error}); {make}") from None
+    if not isinstance(ranked, list) or not ranked:
+        raise ConfigError(f"watchlist {file} names no symbols; {make}")
+    return (_symbols(ranked) or ())[:MOST_WATCHED]
 
 
 def _symbols(given: list[Any] | None) -> tuple[str, ...] | None:

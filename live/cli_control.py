@@ -28,7 +28,7 @@ def status(account: AccountFile, as_json: Json = False) -> None:
 
     loaded = load_account(account)
     control = Control(loaded.state, loaded.name)
-    told, running, standing = control.status(), _running(loaded), control.standing()
+    told, running, standing = control.status(), is_running(loaded), control.standing()
     if as_json:
         print_json(msgspec.structs.asdict(told) | {"running": running, "halt_stands": standing is not None})
         return
@@ -66,11 +66,11 @@ def _say(path: Path, action: Action, note: str) -> None:
 
     loaded = load_account(path)
     Control(loaded.state, loaded.name).say(Word(action, getpass.getuser(), note))
-    when = "told its runner" if _running(loaded) else "not running: its next start obeys"
+    when = "told its runner" if is_running(loaded) else "not running: its next start obeys"
     typer.echo(f"{action}: {loaded.name}, {when}")
 
 
-def _running(account: Account) -> bool:
+def is_running(account: Account) -> bool:
     """True where a process holds the account's lock."""
     import fcntl
 

@@ -257,6 +257,38 @@ def check(accounts: Accounts) -> None:
     typer.echo(f"{loaded.name}: {len(loaded.members)} accounts are in order")
 
 
+@fleet.command(name="run")
+def run_account(
+    account: Annotated[Path, typer.Argument(metavar="ACCOUNT.toml", help="The account file.")],
+    hub: Annotated[Path | None, typer.Option(metavar="SOCKET", help="Hear this hub.")] = None,
+    replay: Annotated[Path | None, typer.Option("--replay", metavar="TAPE", help="Over a tape, on paper.")] = None,
+    speed: Annotated[float, typer.Option(min=0.0, help="Of the tape.")] = 1.0,
+) -> int:
+    """Trade one account without a supervisor, under systemd (Type=notify) or in a container."""
+    from data.errors import UsageError
+    from live.fleet_child import Source
+    from live.fleet_one import run_one
+
+    if (hub is None) == (replay is None):
+        raise UsageError("say where the market comes from: --hub SOCKET or --replay TAPE")
+    return run_one(account, Source(hub, replay, speed))
+
+
+@fleet.command()
+def healthy(
+    account: Annotated[Path, typer.Argument(metavar="ACCOUNT.toml", help="The account file.")],
+) -> int:
+    """Exit 0 where the account's runner said within 30 s how it stands, 1 where not; for containers."""
+    from live.control import Control
+    from live.fleet_one import HEALTHY_S, heard
+    from live.watch.roster import place_of
+
+    place = place_of(account)
+    age_s = heard(Control(place.state, place.name), 0)[0] if place is not None and not place.problem else float("inf")
+    typer.echo(f"heard of {age_s:.0f} s ago" if age_s < float("inf") else "never heard of")
+    return 0 if age_s <= HEALTHY_S else 1
+
+
 @fleet.command()
 def roll(folder: Folder, wait: Annotated[bool, typer.Option(help="Until it is over.")] = True) -> int:
     """Bring new code to every account, one by one; stop at the first that would trade otherwise. Exit 3 then."""

@@ -22,7 +22,9 @@ def login(
     ] = PORT,
 ) -> None:
     """Let this program trade the account: opens Robinhood's page, and keeps the login beside the account's journal."""
+    from data.settings import load_settings
     from live.account import load_account
+    from live.brokers.robinhood import URL
     from live.login import authorize, grant_path, keep_token, login_command, token_path
 
     told = load_account(account)
@@ -37,5 +39,8 @@ def login(
         return
     if told.broker != "robinhood":
         raise ConfigError(f"account {told.name!r} trades through {told.broker!r}, which needs no login of this kind")
-    ending = authorize(grant_path(told.state, told.name), command=login_command(account), paste=paste, port=port)
+    url = load_settings().robinhood_mcp_url or URL
+    ending = authorize(
+        grant_path(told.state, told.name), command=login_command(account), url=url, paste=paste, port=port
+    )
     typer.echo(f"logged in; orders go to the agentic account ending in {ending}")

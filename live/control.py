@@ -9,6 +9,7 @@ No socket and no answer are needed: a halt works while the runner is busy, hung 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from typing import Any, Literal
 import msgspec
 
 from data.errors import ConfigError
-from live.core.events import Operator
+from live.core.events import Operator, PersonSays
 
 Action = Literal["halt", "resume", "flatten"]
 STATUS_EVERY_S = 1.0
@@ -30,6 +31,14 @@ class Word(msgspec.Struct, frozen=True):
     action: Action
     who: str
     note: str = ""
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """What a person says became of an order."""
+
+    order_id: str
+    outcome: Literal["never arrived", "cancelled"]
+    who: str
 
 
 class FeedState(msgspec.Struct, frozen=True):
@@ -124,6 +133,25 @@ class Control:
         except OSError as error:
             raise ConfigError(f"{self.folder} cannot be written ({error.strerror})") from None
 
+    def resolve(self, resolved: Resolved, clock_ns: Callable[[], int] = time.time_ns) -> None:
+        """Leave word of an order's fate for the runner.
+
+        Raises:
+            ConfigError: the folder cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _write(self.folder / f"{clock_ns():020d}-{os.getpid()}.order", msgspec.json.encode(resolved))
+        except OSError as error:
+            raise ConfigError(f"{self.folder} cannot be written ({error.strerror})") from None
+
+    def resolved(self) -> Iterator[Resolved]:
+        """What was said of orders since; each is gone once the next is asked for. One that cannot be read is not."""
+        for path in sorted(self.folder.glob("*.order")):
+            with contextlib.suppress(OSError, msgspec.MsgspecError):
+                yield msgspec.json.decode(path.read_bytes(), type=Resolved)
+            path.unlink(missing_ok=True)
+
     def standing(self) -> Word | None:
         """The halt that stands; one that cannot be read stands all the same."""
         try:
@@ -167,11 +195,17 @@ class Listener:
     Args:
         control: the account's files.
         session: see `live.session.Session`.
-        monotonic: seconds, for the pace of `publish`.
+        told: how it stands. monotonic: seconds, for the pace of `publish`.
     """
 
-    def __init__(self, control: Control, session: Any, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._control, self._session, self._monotonic = control, session, monotonic
+    def __init__(
+        self,
+        control: Control,
+        session: Any,
+        told: Callable[[], Status],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._control, self._session, self.told, self._monotonic = control, session, told, monotonic
         self._said = float("-inf")
 
     def look(self) -> None:
@@ -179,10 +213,12 @@ class Listener:
         session = self._session
         if session.is_current:
             for word in self._control.words():
-                session.tell(Operator(session.core.last_ts, word.action, word.who, word.note))
+                session.tell(Operator(session.now(), word.action, word.who, word.note))
+            for said in self._control.resolved():
+                session.tell(PersonSays(session.now(), said.order_id, said.outcome, said.who))
             standing = self._control.standing()
             if standing is not None and not session.core.halted:
-                session.tell(Operator(session.core.last_ts, "halt", standing.who, standing.note))
+                session.tell(Operator(session.now(), "halt", standing.who, standing.note))
         now = self._monotonic()
         if now - self._said >= STATUS_EVERY_S:
             self._said = now
@@ -190,27 +226,7 @@ class Listener:
 
     def last_word(self) -> None:
         """Say how it stands at the end."""
-        self._control.publish(self.told())
-
-    def told(self) -> Status:
-        """How the session stands."""
-        core = self._session.core
-        alive = [order for order in core.desk.tally.state.open if not order.is_over]
-        return Status(
-            account=core.plan.account,
-            strategy=core.plan.strategy,
-            pid=os.getpid(),
-            rows=core.counts.rows,
-            ts=core.last_ts,
-            equity=core.equity,
-            cash=core.cash,
-            positions={s: held for s, held in zip(core.symbols, core.positions, strict=True) if held != 0.0},
-            open_orders=len(alive),
-            unknown=sum(order.state in ("unknown", "quarantined") for order in alive),
-            halted=core.halted,
-            gates_closed=dict(core.desk.tally.state.closed),
-            denied=dict(core.counts.denied),
-        )
+        self._control.publish(msgspec.structs.replace(self.told(), ended=True))
 
 
 def _write(path: Path, body: bytes, *, durable: bool = True) -> None:

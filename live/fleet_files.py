@@ -148,10 +148,7 @@ def load_fleet(given: Sequence[Path]) -> Fleet:
             raise ConfigError(f"{both} are both of account {name!r}; one runner per account, rename one")
     table = _common(folder / COMMON)
     state = CHECKOUT / Path(table.pop("state", f"out/fleet/{folder.name}")).expanduser()
-    hub_env = folder / "hub.env"
-    return Fleet(
-        folder.name, folder, members, state, hub_env if hub_env.exists() and private(hub_env) else None, **table
-    )
+    return Fleet(folder.name, folder, members, state, env_of(folder / "hub.env"), **table)
 
 
 def member_of(path: Path) -> Member:
@@ -160,8 +157,19 @@ def member_of(path: Path) -> Member:
     Raises:
         ConfigError: see `load_account` and `private`.
     """
-    env = path.with_suffix(".env")
-    return Member(load_account(path), env if env.exists() and private(env) else None)
+    return Member(load_account(path), env_of(path.with_suffix(".env")))
+
+
+def env_of(path: Path) -> Path | None:
+    """The env file to read: a systemd credential of the same name before the file itself, None where there is neither.
+
+    Raises:
+        ConfigError: others may read the file.
+    """
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    if credentials and (Path(credentials) / path.name).exists():
+        return Path(credentials) / path.name
+    return path if path.exists() and private(path) else None
 
 
 def private(path: Path) -> bool:
@@ -188,7 +196,8 @@ def read_env(path: Path) -> dict[str, str]:
     from dotenv.parser import parse_stream
 
     try:
-        private(path)
+        if str(path.parent) != os.environ.get("CREDENTIALS_DIRECTORY"):
+            private(path)
         with path.open(encoding="utf-8") as stream:
             bindings = list(parse_stream(stream))
     except (OSError, UnicodeDecodeError) as error:

@@ -58,6 +58,7 @@ POINTS: tuple[str, ...] = (
     "resume.before", "resume.after",
     "open.before", "open.after",
     "books.before", "books.after",
+    "depth.before", "depth.after",  # the price book
     "digest.before", "digest.after",
     "close.before", "close.after",
 )  # fmt: skip

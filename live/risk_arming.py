@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from strategies.common.certificate import FORMAT
 from strategies.common.certificate import code_hash as signal_code_hash
 
 Ask = Callable[[str], str]
+CERTIFICATE_DAYS = 90
+"""A certificate older than this is made again: by then libraries and machine are others."""
 
 
 class Release(msgspec.Struct, frozen=True):
@@ -112,12 +115,22 @@ def _checked(account: Account, confirm: str, ask: Ask | None) -> Release:
     return Release(account.name, code_hash(), config, identity)
 
 
+def until_of(account: Account) -> int:
+    """UTC ns until which the account's certificate is good, by its file's date; 0 where there is none."""
+    try:
+        made = account.certificate.stat().st_mtime if account.certificate is not None else None
+    except OSError:
+        made = None
+    return 0 if made is None else int((made + CERTIFICATE_DAYS * 86_400) * 1e9)
+
+
 def certificate_of(account: Account) -> str:
     """The identity of the account's certificate, which is of what the account would run.
 
     Raises:
         ConfigError: none is named, or the file cannot be read.
-        CertificateError: it failed, was changed by hand, or is of another source, other parameters, clock or code.
+        CertificateError: it is too old, failed, was changed by hand, or is of another source, other parameters, clock
+            or code.
     """
     path = account.certificate
     cure = "run: python -m strategies certify"
@@ -130,6 +143,8 @@ def certificate_of(account: Account) -> str:
         raise ConfigError(f"certificate {path.name} cannot be read ({error.strerror}); {cure}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"certificate {path.name} is not one ({error}); {cure}") from None
+    if time.time_ns() > until_of(account):
+        raise CertificateError(f"certificate {path.name} is older than {CERTIFICATE_DAYS} days; {cure}")
     if ours["ok"] is not True:
         raise CertificateError(f"certificate {path.name} says that batch and stream differ; {cure}")
     expected: dict[str, Any] = {

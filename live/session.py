@@ -11,11 +11,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from time import perf_counter_ns
-from typing import Literal
+from typing import Any, Literal
+
+from msgspec.structs import replace
 
 from live.core.commands import Alert, Cancel, Command, Protect, Submit
 from live.core.core import Core
-from live.core.events import Event, News, Operator, PersonSays, Row, Snapshot, Timer
+from live.core.events import Event, Gate, News, Operator, PersonSays, Row, Snapshot, Timer
+from live.core.facts import GateName
 from live.journal import Journal
 from live.latency import Latency
 from live.points import KINDS, Mark, nothing
@@ -47,6 +50,7 @@ class Session(ABC):
         self.core, self.journal = core, journal
         self.latency = Latency()
         self.resumed = 0
+        self.reconciled_ns = 0
         self._group, self._tell, self._mark = group, tell, mark
         self._appended = 0
 
@@ -65,6 +69,23 @@ class Session(ABC):
     @abstractmethod
     def tell(self, event: Operator | Timer | News | Snapshot | PersonSays) -> None:
         """Take in what neither the market nor the broker said."""
+
+    def now(self) -> int:
+        """UTC nanoseconds on the clock of what we say ourselves; the last row's, where there is no other."""
+        return self.core.last_ts
+
+    def gate(self, name: GateName, reason: str) -> None:
+        """Say that one of the lights is green ("") or why it is not; told on only where that is news."""
+        closed = self.core.desk.tally.state.closed
+        if (name in closed) != bool(reason) or closed.get(name, "") != reason:
+            self.tell(Gate(self.now(), name, open=not reason, reason=reason))
+
+    def account_news(self, **changed: Any) -> None:
+        """Say what is new about the account; told on only where it is."""
+        known = self.core.desk.tally.state.account
+        news = replace(known, ts=self.now(), **changed)
+        if replace(news, ts=known.ts) != known and repr(replace(news, ts=known.ts)) != repr(known):
+            self.tell(news)
 
     @property
     def is_current(self) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from data.errors import JournalError
+from data.sources.base import Clock
 from live.brokers.base import SimulatedBroker
 from live.core.commands import Alert, Command, Denied, Protect, Submit
 from live.core.core import Core
@@ -44,7 +45,7 @@ class PaperSession(Session):
     """Core, broker and journal of one account on paper.
 
     Args:
-        broker: fresh. The others: see `live.session.Session`.
+        broker: fresh. clock: of a live feed. The others: see `live.session.Session`.
     """
 
     def __init__(
@@ -56,9 +57,10 @@ class PaperSession(Session):
         group: int = 1,
         tell: Tell = to_nobody,
         mark: Mark = nothing,
+        clock: Clock | None = None,
     ) -> None:
         super().__init__(core, journal, group=group, tell=tell, mark=mark)
-        self.broker = broker
+        self.broker, self._clock = broker, clock
         self._past: Iterator[Step] = iter(())
         self._next: Step | None = None
 
@@ -83,6 +85,10 @@ class PaperSession(Session):
         if self._next is None and self.core.counts.rows % DIGEST_EVERY == 0:
             self._digest()
 
+    def now(self) -> int:
+        """UTC nanoseconds: the clock's, or the last row's without one."""
+        return self.core.last_ts if self._clock is None else self._clock.now()
+
     def tell(self, event: Operator | Timer | News | Snapshot | PersonSays) -> None:
         """Take in what neither the market nor the broker said."""
         self._take(event)
@@ -101,7 +107,9 @@ class PaperSession(Session):
             return []
         books = self.broker.books()
         orders = [OrderSeen(key, "working") for key in books.open_orders]
-        self._take(Snapshot(self.core.last_ts, why, books.positions, books.cash, orders))
+        self._take(Snapshot(self.now(), why, books.positions, books.cash, orders))
+        if not self.core.findings.differences:
+            self.reconciled_ns = self.now()
         return self.core.findings.differences
 
     def differences(self) -> list[str]:

@@ -13,19 +13,29 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from data.calendar import SECOND_NS, parse_clock
-from data.errors import ConfigError, JournalError
+from data.errors import ConfigError, JournalError, UsageError
 from data.rows import Row
+from data.settings import Settings, load_settings
+from data.sources.rehearsal import RehearsalClock, clock_of
 from live.account import Account
+from live.checks import check_folder, check_start
 from live.control import Control, Listener
 from live.core.core import SILENT_ROWS
 from live.core.events import Timer
 from live.core.plan import Plan
-from live.feed import TapeFeed
+from live.feed import Feed as Source
+from live.feed import LiveFeed, TapeFeed
 from live.header import Feed
 from live.lock import held
-from live.opening import open_session
+from live.opening import open_live, open_session
+from live.points import Mark, nothing
+from live.risk_arming import until_of
 from live.session import GROUP
 from live.session_paper import PaperSession
+from live.session_venue import VenueSession
+from live.shell_live import LiveShell
+from live.status import status_of
+from live.steady import SteadyClock
 from live.summary import Summary, summary_of
 
 COLLECT_EVERY = 2_000
@@ -46,8 +56,77 @@ def run(account: Account, tape: Path, speed: float, journal: Path | None = None)
     """
     if account.broker != "paper":
         raise ConfigError(f'broker {account.broker!r} fills no tape; write broker = "paper" to trade one')
+    check_folder(account.state)
     with held(account.lock, account.name):
         return asyncio.run(_run(account, tape, speed, account.journal if journal is None else journal))
+
+
+def run_live(
+    account: Account,
+    *,
+    live: bool = False,
+    feed: Callable[[int], Source] | None = None,
+    journal: Path | None = None,
+    settings: Settings | None = None,
+    mark: Mark = nothing,
+) -> Summary:
+    """Trade an account on a live feed, on paper or through its broker. SIGINT and SIGTERM end it in good order.
+
+    Args:
+        live: money was meant. feed: makes another feed than the account's, given rows of history to begin with.
+        mark: see `live.points`.
+
+    Raises:
+        OnetapeError: what stands against a start, or ended the run; each with its exit code.
+    """
+    settings = load_settings() if settings is None else settings
+    if feed is None and not account.feed:
+        raise UsageError(
+            f"account {account.name!r} names no feed: give --feed alpaca, write feed in its file, or trade a tape with "
+            f"--replay"
+        )
+    if not account.symbols:
+        raise ConfigError(f"account {account.name!r} names no symbols; a live feed needs symbols or a watchlist")
+    check_start(account, settings, live=live)
+    with held(account.lock, account.name):
+        path = account.journal if journal is None else journal
+        return asyncio.run(_run_live(account, settings, feed, path, mark))
+
+
+async def _run_live(
+    account: Account, settings: Settings, feed: Callable[[int], Source] | None, path: Path, mark: Mark
+) -> Summary:
+    told = clock_of(settings.rehearsal)
+    clock = told if isinstance(told, RehearsalClock) else SteadyClock()
+    depth = account.broker == "robinhood"
+    state = account.state / f"{account.name}.feed"
+
+    def from_vendor(warm: int) -> Source:
+        return LiveFeed(account.feed, account.symbols or (), account.clock, book=depth, warm=warm, state=state)
+
+    with _stopping() as stop:
+        session = await open_live(account, settings, clock, path, mark=mark, depth=depth)
+        try:
+            shell = LiveShell(
+                account,
+                session,
+                from_vendor if feed is None else feed,
+                settings=settings,
+                clock=clock,
+                stop=stop.event,
+                certificate_until=until_of(account),
+            )
+            with _quiet_memory():
+                await shell.run()
+            shell.last_word()
+        except BaseException:
+            session.journal.close()  # what was decided stays; what failed is told
+            raise
+        finally:
+            if isinstance(session, VenueSession):
+                session.broker.close()
+        session.close()
+    return summary_of(session, path, "".join(stop.names[:1]))
 
 
 async def _run(account: Account, tape: Path, speed: float, path: Path) -> Summary:
@@ -57,7 +136,7 @@ async def _run(account: Account, tape: Path, speed: float, path: Path) -> Summar
             session = open_session(plan, Feed.of(feed.header), account, path, group=GROUP if speed == 0 else 1)
             try:
                 _same_books(session.reconcile("start"))
-                listener = Listener(Control(account.state, account.name), session)
+                listener = Listener(Control(account.state, account.name), session, lambda: status_of(session))
                 with _quiet_memory():
                     await _trade(session, feed, stop, speed, listener)
             except BaseException:

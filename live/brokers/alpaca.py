@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -25,6 +25,10 @@ from live.brokers.wire import Answer, Duplicate, HttpWire, Lost, Refused, TooLat
 from live.brokers.wire_desk import Desk
 from live.brokers.wire_orders import Done, Seen, Ticket
 from live.brokers.wire_route import Patience
+from strategies.common.position import nan
+
+if TYPE_CHECKING:
+    from live.account import Account
 
 CAPABILITIES = Capabilities(
     dedupes="refuses",
@@ -72,6 +76,16 @@ def broker(
     if url == (LIVE if kind == "paper" else PAPER):
         raise ConfigError(f"this account trades on {kind}, APCA_API_BASE_URL is {url}; change one of the two")
     return Desk(AlpacaRoute(url, key, secret, kind, stream_url), clock, patience)
+
+
+def for_account(account: Account, settings: Settings, clock: Clock) -> Desk:
+    """The broker of an account: the live world where it may trade money, else the paper one."""
+    return broker(settings, "live" if account.trading else "paper", clock)
+
+
+def address(account: Account, settings: Settings) -> str:
+    """Where its orders go."""
+    return settings.apca_api_base_url or (LIVE if account.trading else PAPER)
 
 
 class AlpacaRoute:
@@ -190,7 +204,16 @@ class AlpacaRoute:
             if len(orders) >= PAGE:
                 raise Lost(f"{PAGE} open orders or more; the list may not be whole")
             held = {str(row["symbol"]): float(row["qty"]) for row in positions}
-            return Books(held, float(account["cash"]), [str(row["client_order_id"]) for row in orders])
+            return Books(
+                held,
+                float(account["cash"]),
+                [str(row["client_order_id"]) for row in orders],
+                equity=float(account.get("equity") or nan),
+                settled_cash=float(account.get("non_marginable_buying_power") or account["cash"]),
+                good_faith_violations=0,  # every account here is a margin account, with buying power of its own
+                day_trade_regime="intraday_margin",
+                clock_skew_ms=self._wire.skew.ms(),
+            )
         except (WireError, AuthError, KeyError, TypeError, ValueError) as error:
             raise UnavailableError(f"Alpaca's books are not to be had ({type(error).__name__}: {error})") from None
 

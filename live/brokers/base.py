@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from data.rows import Row
+from data.rows import BookSnap, Row
 from live.core.commands import Command, Protect, Submit
 from live.core.events import BrokerEvent
 from strategies.common.position import nan
@@ -51,7 +51,8 @@ class Capabilities(msgspec.Struct, frozen=True):
 class Books(msgspec.Struct, frozen=True):
     """What the broker says the account holds: signed shares of every symbol held, cash, keys of its open orders.
 
-    equity, settled_cash: NaN where it does not say. day_trades, good_faith_violations: None likewise, regime: "".
+    equity, settled_cash, clock_skew_ms (ours less theirs): NaN where it does not say. day_trades,
+    good_faith_violations: None likewise, day_trade_regime: "".
     """
 
     positions: dict[str, float]
@@ -62,6 +63,7 @@ class Books(msgspec.Struct, frozen=True):
     day_trades: int | None = None
     good_faith_violations: int | None = None
     day_trade_regime: Literal["", "legacy_pdt", "intraday_margin", "off"] = ""
+    clock_skew_ms: float = nan
 
 
 class Broker(Protocol):
@@ -108,11 +110,18 @@ class VenueBroker(Broker, Protocol):
     """A broker over a network; one call at a time.
 
     trouble: why nothing can be sent at all, "" where it can. deaf: why news of our orders does not reach us. Both may
-    be read while a call runs. fresh_s: how long after its decision an entry may be sent.
+    be read while a call runs. fresh_s: how long after its decision an entry may be sent. depth_symbols: of how many
+    symbols one call gives the price book, 0 for none.
     """
 
     trouble: str
     fresh_s: float
+    depth_symbols: int
+
+    @property
+    def token_until(self) -> int:
+        """When the login ends unless it is renewed, UTC ns; 0 where there is none or nobody knows."""
+        ...
 
     @property
     def deaf(self) -> str:
@@ -133,6 +142,18 @@ class VenueBroker(Broker, Protocol):
 
     def poll(self) -> list[BrokerEvent]:
         """What the broker has told since; to be called about once a second, from a thread: it may block."""
+        ...
+
+    def depth(self, symbols: Sequence[str]) -> list[BookSnap]:
+        """The price books of these symbols.
+
+        Raises:
+            UnavailableError: they are not to be had now.
+        """
+        ...
+
+    def requests(self) -> tuple[int, int]:
+        """Requests of the last minute, and how many are allowed; 0 for any number. Between calls only."""
         ...
 
     def close(self) -> None:

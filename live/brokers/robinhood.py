@@ -12,11 +12,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from data.calendar import DAY_SECONDS, SECOND_NS
 from data.errors import ConfigError, UnavailableError
+from data.rows import BookSnap
+from data.settings import Settings
 from data.sources.base import Clock, WallClock
 from live.brokers.base import Books, Capabilities
 from live.brokers.robinhood_grant import Grant
@@ -26,6 +28,10 @@ from live.brokers.wire import Duplicate, Lost, NotSent, Refused, TooLate, WireEr
 from live.brokers.wire_desk import Desk
 from live.brokers.wire_orders import Seen, Ticket
 from live.brokers.wire_route import Patience
+from strategies.common.position import nan
+
+if TYPE_CHECKING:
+    from live.account import Account
 
 CAPABILITIES = Capabilities(
     dedupes="refuses",
@@ -64,6 +70,27 @@ def broker(grant: Path, command: str, clock: Clock | None = None, patience: Pati
     return Desk(RobinhoodRoute(Grant(grant, command), clock), clock, patience)
 
 
+def for_account(account: Account, settings: Settings, clock: Clock) -> Desk:  # noqa: ARG001  # of every broker
+    """The broker of an account that someone has logged in to."""
+    return broker(account.state / f"{account.name}.grant", f"python -m live login {account.path}", clock)
+
+
+def address(account: Account, settings: Settings) -> str:
+    """Where its orders go: to the server that someone logged in to.
+
+    Raises:
+        AuthError: nobody did. ConfigError: the settings name another server, or others may read the login.
+    """
+    resource = Grant(account.state / f"{account.name}.grant", f"python -m live login {account.path}").resource
+    meant = settings.robinhood_mcp_url or URL
+    if resource.rstrip("/") != meant.rstrip("/"):
+        raise ConfigError(
+            f"the login of account {account.name!r} is for {resource}, orders were meant for {meant}; set "
+            f"ROBINHOOD_MCP_URL, or run: python -m live login {account.path}"
+        )
+    return resource
+
+
 class RobinhoodRoute:
     """Robinhood's dialect of `live.brokers.wire_route.Route`. session: for the price book, too."""
 
@@ -75,6 +102,7 @@ class RobinhoodRoute:
         self._grant = grant
         self._clock = WallClock() if clock is None else clock
         self._claimed: dict[str, str] = {}
+        self._type = ""
 
     def open(self) -> None:
         """Connect; refuse another account, and tools that are not those of the login.
@@ -83,7 +111,8 @@ class RobinhoodRoute:
             AuthError, ConfigError, UnavailableError: as `Desk.open` has them.
         """
         self.session.open()
-        number = agentic_account(self.session)
+        account = agentic_row(self.session)
+        number, self._type = str(account["account_number"]), str(account.get("type", ""))
         if number != self._grant.account:
             raise ConfigError(
                 f"this login was made for the account ending in {self._grant.account[-4:]}, Robinhood now has its "
@@ -153,13 +182,47 @@ class RobinhoodRoute:
         try:
             rows = self._pages("get_equity_positions", account, "positions")
             held = {str(row["symbol"]): float(row["quantity"]) for row in rows if row.get("type") != "empty"}
-            cash = float(self.session.call("get_portfolio", account)["cash"])
+            portfolio = self.session.call("get_portfolio", account)
+            cash = float(portfolio["cash"])
+            power = (portfolio.get("buying_power") or {}).get("unleveraged_buying_power")
             orders = self._orders(self._clock.now() - BOOKS_DAYS * DAY_SECONDS * SECOND_NS)
         except (WireError, KeyError, TypeError, ValueError) as error:
             raise UnavailableError(f"Robinhood's books are not to be had ({type(error).__name__}: {error})") from None
         alive = [row for row in orders if STATES.get(str(row.get("state")), "working") in ("pending", "working")]
         keys = [str(row.get("ref_id") or self._claimed.get(str(row["id"])) or row["id"]) for row in alive]
-        return Books({symbol: shares for symbol, shares in held.items() if shares}, cash, keys)
+        return Books(
+            {symbol: shares for symbol, shares in held.items() if shares},
+            cash,
+            keys,
+            equity=_number(portfolio.get("total_value")),
+            settled_cash=min(cash, _number(power)) if power else cash,
+            good_faith_violations=0,  # none is told; with settled cash only there is nothing to violate
+            day_trade_regime="off" if self._type == "cash" else "",  # the rule is about margin accounts
+            clock_skew_ms=self.session.skew.ms(),
+        )
+
+    @property
+    def token_until(self) -> int:
+        """When the login ends unless it is renewed, UTC ns."""
+        return int(self._grant.expires * SECOND_NS)
+
+    def depth(self, symbols: Sequence[str]) -> list[BookSnap]:
+        """Price books, as old as the venue says they are."""
+        told = self.session.call("get_equity_price_book", {"symbols": list(symbols)})
+        now = self._clock.now()
+        try:
+            return [
+                BookSnap(
+                    now,
+                    str(book["symbol"]),
+                    sorted(map(_level, book.get("bids") or ()), reverse=True),
+                    sorted(map(_level, book.get("asks") or ())),
+                    instant(book.get("updated_at")),
+                )
+                for book in told["books"]
+            ]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise Lost(f"an answer that is no price book ({type(error).__name__}: {error})") from None
 
     def session_call(self, tool: str, asked: dict[str, Any]) -> dict[str, Any]:
         """A call that orders nothing: when its answer is lost, nothing was sent."""
@@ -217,8 +280,26 @@ class RobinhoodRoute:
         return like[0] if len(like) == 1 and len(rivals) == 1 else None
 
 
+def _number(told: Any) -> float:
+    """A number that may be missing; NaN then."""
+    try:
+        return float(told)
+    except (TypeError, ValueError):
+        return nan
+
+
+def _level(told: Mapping[str, Any]) -> tuple[float, float]:
+    price = told["price"]
+    return float(price["amount"] if isinstance(price, Mapping) else price), float(told["quantity"])
+
+
 def agentic_account(session: Session) -> str:
-    """The number of the one account that an agent may trade.
+    """The number of the one account that an agent may trade; raises as `agentic_row`."""
+    return str(agentic_row(session)["account_number"])
+
+
+def agentic_row(session: Session) -> Mapping[str, Any]:
+    """The one account that an agent may trade, as it is listed.
 
     Raises:
         ConfigError: there is none, more than one, or it is not active. UnavailableError: no answer.
@@ -232,4 +313,5 @@ def agentic_account(session: Session) -> str:
         raise ConfigError(f"exactly one account must allow agents, Robinhood lists {len(agentic)}; see its app")
     if agentic[0].get("state") != "active" or agentic[0].get("deactivated"):
         raise ConfigError("the agentic account is not active; see Robinhood's app")
-    return str(agentic[0]["account_number"])
+    row: Mapping[str, Any] = agentic[0]
+    return row

@@ -63,6 +63,11 @@ class Grant:
         return Secret(self._kept.access)
 
     @property
+    def expires(self) -> float:
+        """Seconds of UTC at which the token in force ends."""
+        return self._kept.expires
+
+    @property
     def resource(self) -> str:
         """The address of the tools that it is for."""
         return self._kept.resource

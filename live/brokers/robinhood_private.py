@@ -16,14 +16,14 @@ import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import typer
 
 from data.calendar import DAY_SECONDS, SECOND_NS
 from data.errors import AuthError, ConfigError, UnavailableError
-from data.settings import Secret
+from data.settings import Secret, Settings
 from data.sources.base import Clock, WallClock
 from live.brokers.base import Books, Capabilities
 from live.brokers.robinhood_grant import read_private
@@ -34,6 +34,10 @@ from live.brokers.wire_desk import Desk
 from live.brokers.wire_orders import Seen, Ticket
 from live.brokers.wire_route import Patience
 from live.core.commands import Protect
+from strategies.common.position import nan
+
+if TYPE_CHECKING:
+    from live.account import Account
 
 CAPABILITIES = Capabilities(
     dedupes="no",  # a repeated ref_id was seen refused for crypto only: nothing is ever sent twice here
@@ -91,6 +95,22 @@ def broker(
         )
     say(WARNING)
     return Desk(PrivateRoute(read_token(token, command), command, clock, base), clock, patience)
+
+
+def for_account(account: Account, settings: Settings, clock: Clock) -> Desk:
+    """The broker of an account that says that it knows what this is."""
+    return broker(
+        account.state / f"{account.name}.token",
+        f"python -m live login {account.path}",
+        unofficial=account.unofficial,
+        clock=clock,
+        base=settings.robinhood_api_url or "",
+    )
+
+
+def address(account: Account, settings: Settings) -> str:  # noqa: ARG001  # of every broker
+    """Where its orders go."""
+    return settings.robinhood_api_url or "https://api.robinhood.com"
 
 
 def read_token(path: Path, command: str) -> Secret:
@@ -203,7 +223,17 @@ class PrivateRoute:
         except (WireError, AuthError, KeyError, IndexError, TypeError, ValueError) as error:
             raise UnavailableError(f"Robinhood's books are not to be had ({type(error).__name__}: {error})") from None
         alive = [row for row in orders if STATES.get(str(row.get("state")), "working") in ("pending", "working")]
-        return Books(positions, cash, [str(row.get("ref_id") or row["id"]) for row in alive])
+        unsettled = float(accounts[0].get("unsettled_funds") or 0.0)
+        is_cash = accounts[0].get("type") == "cash"
+        return Books(
+            positions,
+            cash,
+            [str(row.get("ref_id") or row["id"]) for row in alive],
+            settled_cash=cash - unsettled if is_cash else cash,
+            good_faith_violations=0,  # none is told; with settled cash only there is nothing to violate
+            day_trade_regime="off" if is_cash else "",  # the rule is about margin accounts
+            clock_skew_ms=self._fence.skew.ms() if self._fence is not None else nan,
+        )
 
     def _form(self, ticket: Ticket) -> dict[str, str]:
         """The order with everything said: type, trigger, time in force, hours, and our key."""

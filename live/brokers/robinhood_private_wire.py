@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
 from data.errors import ConfigError
 from data.settings import Secret
 from live.brokers.wire import Answer, Lost, NotSent
+from live.brokers.wire_skew import Skew
 
 API = "https://api.robinhood.com"
 CONNECT_S, READ_S = 10.0, 16.0
@@ -28,6 +30,7 @@ class Fence:
 
         if base and urlsplit(base).hostname not in ("127.0.0.1", "localhost", "::1"):
             raise ConfigError(f"{base!r} is not on this machine; orders go to Robinhood or to a sandbox here")
+        self.skew = Skew()
         self._session = shared.SESSION
         self._session.mount("https://", _adapter(base, (CONNECT_S, read_s)))
         self._session.headers["Authorization"] = f"Bearer {token.get_secret_value()}"
@@ -48,7 +51,9 @@ class Fence:
 
         headers = {"Accept-Encoding": "gzip", "Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
         try:
+            left = time.time_ns()
             reply = self._session.request(method, API + path, data=form, headers=headers, allow_redirects=False)
+            self.skew.add(left, time.time_ns(), reply.headers.get("Date"))
             return Answer(
                 reply.status_code, {name.lower(): value for name, value in reply.headers.items()}, reply.content
             )

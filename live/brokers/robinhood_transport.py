@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Protocol
 
 from data.errors import AuthError, OnetapeError
 from data.sources.http import retry_after
 from live.brokers.robinhood_grant import Grant
+from live.brokers.wire_skew import Skew
 
 if TYPE_CHECKING:
     import httpx2
@@ -23,6 +25,7 @@ class Told(Protocol):
     grant: Grant
     status: int
     after_s: float | None
+    skew: Skew
     auth_error: OnetapeError | None
 
 
@@ -60,6 +63,7 @@ def whole(session: Told) -> httpx2.AsyncBaseTransport:
         async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
             if request.method != "POST":
                 return httpx2.Response(405, request=request)
+            left = time.time_ns()
             try:
                 reply = await super().handle_async_request(request)
                 body = await reply.aread()
@@ -71,6 +75,7 @@ def whole(session: Told) -> httpx2.AsyncBaseTransport:
                 session.status = BROKEN
                 return httpx2.Response(BROKEN, request=request)
             session.status = reply.status_code
+            session.skew.add(left, time.time_ns(), reply.headers.get("Date"))
             session.after_s = retry_after({name.lower(): value for name, value in reply.headers.items()})
             dropped = ("content-encoding", "content-length", "transfer-encoding")
             headers = [(name, value) for name, value in reply.headers.multi_items() if name.lower() not in dropped]

@@ -24,6 +24,7 @@ import msgspec
 
 from data.errors import ConfigError
 from data.sources.http import retry_after
+from live.brokers.wire_skew import Skew
 
 FRESH_S = 4.0
 MOST_BODY = 20_000_000
@@ -108,6 +109,7 @@ class HttpWire:
         if parts.hostname is None or parts.scheme not in (("http", "https") if local else ("https",)):
             raise ConfigError(f"{base!r} is no address for orders; expected https://host")
         self._parts, self._timeout = parts, timeout_s
+        self.skew = Skew()
         self._kept: http.client.HTTPConnection | None = None
         self._used = 0.0
 
@@ -118,6 +120,7 @@ class HttpWire:
             NotSent: no connection. Lost: a connection that broke, or went silent, after something had left.
         """
         wire = self._connection()
+        left = time.time_ns()
         try:
             wire.request(method, self._parts.path.rstrip("/") + path, body=body, headers=dict(headers))
             reply = wire.getresponse()
@@ -126,6 +129,7 @@ class HttpWire:
             self.close()
             raise Lost(f"no whole answer ({type(error).__name__})") from None
         self._used = time.monotonic()
+        self.skew.add(left, time.time_ns(), reply.getheader("Date"))
         if reply.will_close:
             self.close()
         return Answer(reply.status, {name.lower(): value for name, value in reply.getheaders()}, told)

@@ -21,13 +21,14 @@ from msgspec.structs import replace
 
 from data.calendar import SECOND_NS
 from data.errors import AuthError, UnavailableError
+from data.rows import BookSnap
 from data.sources.base import Clock, WallClock
 from live.brokers.base import Books, Capabilities, Known, Priority
 from live.brokers.wire import Busy, Duplicate, Lost, NotSent, Refused, WireError
 from live.brokers.wire_budget import Budget
 from live.brokers.wire_guards import Guards
 from live.brokers.wire_orders import Seen, Ticket, key_of, learn
-from live.brokers.wire_route import Patience, Route
+from live.brokers.wire_route import SYMBOLS_A_CALL, DepthRoute, LoginRoute, Patience, Route
 from live.core.commands import Cancel, Command, Protect, Submit
 from live.core.events import BrokerEvent, OrderQuarantined, OrderRefused, OrderSent, OrderUnknown
 
@@ -52,6 +53,7 @@ class Desk:
         self.budget = Budget(self.capabilities.requests_a_minute, self.clock)
         self.trouble = ""
         self.fresh_s = self.patience.fresh_s
+        self.depth_symbols = SYMBOLS_A_CALL if isinstance(route, DepthRoute) else 0
         self._unheard = ""
         self._tickets: dict[str, Ticket] = {}
         self._guards = Guards(self)
@@ -129,10 +131,32 @@ class Desk:
             names |= {ticket.venue_id: ticket.order_id for ticket in self._tickets.values() if ticket.venue_id}
             return replace(told, open_orders=list(dict.fromkeys(names.get(key, key) for key in told.open_orders)))
 
+    def depth(self, symbols: Sequence[str]) -> list[BookSnap]:
+        """The price books of up to `depth_symbols` symbols, out of what the budget leaves for looking.
+
+        Raises:
+            UnavailableError: they are not to be had now.
+        """
+        with self._lock:
+            if not isinstance(self.route, DepthRoute) or not self.budget.claim("poll"):
+                return []
+            try:
+                told = self.route.depth(symbols)
+            except (WireError, AuthError) as error:
+                self._fails(error)
+                raise UnavailableError(f"the price book is not to be had ({error})") from None
+            self._answered()
+            return told
+
     @property
     def deaf(self) -> str:
         """Why news of our orders does not reach us, "" where it does."""
         return self._unheard or self.route.deaf()
+
+    @property
+    def token_until(self) -> int:
+        """When the login ends unless it is renewed, UTC ns; 0 where there is none or nobody knows."""
+        return self.route.token_until if isinstance(self.route, LoginRoute) else 0
 
     def wait_s(self, priority: Priority) -> float:
         """Seconds until a request of this kind has room in the budget; 0 now."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from data.rows import BookSnap
 from live.brokers.base import Books, Capabilities
 from live.brokers.wire_orders import Seen, Ticket
 
@@ -73,4 +74,26 @@ class Route(Protocol):
 
     def books(self) -> Books:
         """Positions, cash and open orders."""
+        ...
+
+
+SYMBOLS_A_CALL = 4
+
+
+@runtime_checkable
+class DepthRoute(Protocol):
+    """A route that also has a price book to look at."""
+
+    def depth(self, symbols: Sequence[str]) -> list[BookSnap]:
+        """The books of up to `SYMBOLS_A_CALL` symbols."""
+        ...
+
+
+@runtime_checkable
+class LoginRoute(Protocol):
+    """A route whose login ends."""
+
+    @property
+    def token_until(self) -> int:
+        """When, UTC ns."""
         ...

@@ -67,6 +67,8 @@ UNKNOWN_PAGE_S = 300.0
 SILENT_ROWS = 3
 STARTING = "starting"
 """Why every gate is closed when a process begins: nobody needs to be told."""
+WARMING = "warming"
+"""Why the gate of data is closed while rows of history come: indicators see them, and no entry is taken on them."""
 
 
 class Core:
@@ -188,7 +190,8 @@ class Core:
         commands: list[Command] = []
         desk.marked(row, commands)
         desk.overdue(row.ts, commands)
-        if desk.halted:  # an entry of size nothing is not taken, and a reversal becomes an exit
+        if desk.halted or desk.tally.state.closed.get("data") == WARMING:
+            # an entry of size nothing is not taken, and a reversal becomes an exit
             x[SIZE::FIELDS] = [0.0] * count
         if decide(s, self.account, x, self.knobs, count, row.to_close) > 0:
             for j in range(count):
@@ -235,7 +238,7 @@ class Core:
             return []
         if event.open:
             return [Alert(event.ts, "info", "gate.open", f"{event.name} is in order again")]
-        if event.reason == STARTING:
+        if event.reason in (STARTING, WARMING):
             return []
         commands: list[Command] = []
         self.desk.cancel_entries(event.ts, commands)

@@ -111,7 +111,8 @@ class Desk:
         self.guards.take_back(j, self.last_ts, commands)
         self._enter(order)
         self.waiting[j] = order
-        self.tally.went_out(self.last_ts, j, side, order.quantity, "entry" if entry else "exit")
+        opens = entry or reason == REASONS[REVERSAL]  # a strategy that flips without end is to be stopped as well
+        self.tally.went_out(self.last_ts, j, side, order.quantity, "entry" if opens else "exit")
         commands.append(
             Submit(
                 order_id=order.order_id,

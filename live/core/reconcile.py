@@ -136,7 +136,7 @@ def _compare(desk: Desk, snapshot: Snapshot, findings: Findings) -> None:
         ours, theirs = state.positions[j], snapshot.positions.get(symbol, 0.0)
         if abs(ours - theirs) < half_lot:
             continue
-        most, least = state.reach(j)
+        most, least = _reach(state.open, j, ours)
         if least - half_lot < theirs < most + half_lot:
             pending = True
             findings.pending.append(f"{symbol}: we hold {ours:g}, the broker {theirs:g}; open orders explain it")
@@ -148,6 +148,16 @@ def _compare(desk: Desk, snapshot: Snapshot, findings: Findings) -> None:
     room = max(limits.max_cash_difference_usd or 0.0, (limits.max_cash_difference_pct or 0.0) / 100.0 * abs(ours))
     if not abs(ours - theirs) <= room:
         findings.differences.append(f"cash: we have {ours:.2f}, the broker {theirs:.2f}")
+
+
+def _reach(alive: list[Order], column: int, held: float) -> tuple[float, float]:
+    """(most, least) shares that orders can have made of `held` by now; one that has not left can have done nothing."""
+    most = least = held
+    for order in alive:
+        if order.column == column and order.state is not State.JOURNALED:
+            left = order.quantity - order.filled
+            most, least = (most + left, least) if order.side == "buy" else (most, least - left)
+    return most, least
 
 
 def aged(orders: list[Order], ts: int, alarm_ns: int, page_ns: int, tell: Callable[[Order, bool], Any]) -> None:

@@ -10,6 +10,7 @@ from live.__main__ import app
 from live.control import Control, Listener, Word
 from live.core.events import Operator, decode_event
 from live.journal import steps
+from live.status import status_of
 
 BUY, SELL, FLAT = 1, 2, 0
 
@@ -50,7 +51,7 @@ def test_a_word_that_was_not_taken_whole_is_taken_again(control, says):
 
 def test_a_halt_stops_entries_and_a_resume_lets_them_go_on(control, says, session_of, rows):
     session = session_of()
-    listener = Listener(control, session)
+    listener = Listener(control, session, lambda: status_of(session))
     first, second, third = rows(quiet(FLAT, BUY, BUY))
     session.row(first)
     says("halt", "lunch")
@@ -70,7 +71,7 @@ def test_a_flatten_leaves_what_is_held(control, says, session_of, rows):
     session.row(first)
     session.row(second)
     says("flatten")
-    Listener(control, session).look()
+    Listener(control, session, lambda: status_of(session)).look()
     session.row(third)
     assert session.core.positions == [0.0]
 
@@ -80,7 +81,7 @@ def test_a_halt_while_nobody_runs_is_obeyed_by_the_next_start(control, says, ses
     for _ in control.words():
         pass  # even where the word itself was taken by a process that died
     session = session_of()
-    Listener(control, session).look()
+    Listener(control, session, lambda: status_of(session)).look()
     session.row(rows(quiet(BUY))[0])
     assert session.core.halted == "halt by ada"
     assert session.core.orders == {}
@@ -89,7 +90,7 @@ def test_a_halt_while_nobody_runs_is_obeyed_by_the_next_start(control, says, ses
 def test_a_standing_halt_is_said_once(control, says, session_of):
     says("halt")
     session = session_of()
-    listener = Listener(control, session)
+    listener = Listener(control, session, lambda: status_of(session))
     for _ in range(3):
         listener.look()
     assert told(session) == [("halt", "ada")]
@@ -99,7 +100,7 @@ def test_a_file_that_cannot_be_read_halts(control, says, session_of):
     says("resume")
     (control.folder / "9.json").write_text("{")
     session = session_of()
-    Listener(control, session).look()
+    Listener(control, session, lambda: status_of(session)).look()
     assert session.core.halted == "halt by operator: 9.json cannot be read"
     control.flag.write_text("?")
     assert control.standing() == Word("halt", "", "a.halted cannot be read")
@@ -109,7 +110,7 @@ def test_the_status_is_written_at_a_pace_and_read_whole(control, says, session_o
     now = [0.0]
     session = session_of(limits={"max_order_usd": 1})
     control.folder.mkdir(parents=True)
-    listener = Listener(control, session, lambda: now[0])
+    listener = Listener(control, session, lambda: status_of(session), lambda: now[0])
     listener.look()
     session.row(rows(quiet(BUY))[0])
     listener.look()
@@ -143,7 +144,8 @@ def test_the_door_halts_and_resumes_an_account_that_does_not_run(account, contro
 def test_the_door_prints_the_status(account, control, session_of, capsys):
     assert call(app, ["status", str(account)]) == 78
     control.folder.mkdir(parents=True)
-    Listener(control, session_of()).last_word()
+    session = session_of()
+    Listener(control, session, lambda: status_of(session)).last_word()
     capsys.readouterr()
     assert call(app, ["status", str(account), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)

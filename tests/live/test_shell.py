@@ -382,12 +382,13 @@ def test_orders_and_trades_are_printed_as_tables(live, ran):
     assert {trade["reason"] for trade in closed} >= {"exit", "stop", "target", "trail", "session end"}
 
 
-def test_what_does_not_exist_is_one_sentence(live, tmp_path):
+def test_what_does_not_exist_is_one_sentence(live, tmp_path, folder):
     for arguments, code in (
         (("show", tmp_path / "none.journal"), 7),
         (("replay", tmp_path / "none.journal"), 7),
         (("run", tmp_path / "none.toml", "--replay", tmp_path / "none.tape"), 78),
-        (("run", tmp_path / "none.toml"), 2),
+        (("run", tmp_path / "none.toml"), 78),
+        (("run", folder / "noise.toml"), 2),
     ):
         done = live(*arguments)
         assert done.returncode == code, done.stderr
