@@ -52,10 +52,16 @@ class Message(msgspec.Struct):
 
 
 class Book(msgspec.Struct):
-    """What the daemon knows. last: when each key was last told of, also after it cleared. unsent: oldest first."""
+    """What the daemon knows.
+
+    last: when each key was last told of, also after it cleared. counters: of each key the last value, and when it last
+    grew. accounts: those that were there at the last look, which was at `said`. unsent: oldest first.
+    """
 
     active: dict[str, Active] = {}
     last: dict[str, int] = {}
+    counters: dict[str, tuple[float, int]] = {}
+    accounts: list[str] = []
     unsent: list[Message] = []
     said: int = 0
 
@@ -129,6 +135,14 @@ def active_alerts(folder: Path) -> list[Active]:
     order = ("critical", "warning", "info")
     fired = [alert for alert in book.active.values() if alert.fired]
     return sorted(fired, key=lambda alert: (order.index(alert.severity), alert.since, alert.key))
+
+
+def said_by(folder: Path) -> int:
+    """UTC ns of the daemon's last look, 0 where none ever looked or its book cannot be read just now."""
+    try:
+        return BookFile(folder).read().said
+    except ConfigError:
+        return 0
 
 
 def _write(path: Path, body: bytes) -> None:

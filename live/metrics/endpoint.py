@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.calendar import SECOND_NS
 from data.errors import ConfigError
+from live.alerts.book import said_by
 from live.metrics.host import Costs, measure_host
 from live.metrics.measures import measure
 from live.metrics.names import METRICS, Sample
@@ -24,13 +27,19 @@ class Figures:
         watch: the accounts.
         costs: what a month costs.
         label: what stands for an account's name.
+        alerts: folder of the alert daemon's book; None to say nothing of the daemon.
         clock_ns: UTC nanoseconds.
     """
 
     def __init__(
-        self, watch: Watch, costs: Costs, label: Callable[[str], str] = str, clock_ns: Callable[[], int] = time.time_ns
+        self,
+        watch: Watch,
+        costs: Costs,
+        label: Callable[[str], str] = str,
+        alerts: Path | None = None,
+        clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._watch, self._costs, self._label, self._clock_ns = watch, costs, label, clock_ns
+        self._watch, self._costs, self._label, self._alerts, self._clock_ns = watch, costs, label, alerts, clock_ns
         self._lock = threading.Lock()
         measure_host(())  # from here the processors' use is counted
 
@@ -42,6 +51,9 @@ class Figures:
             samples = measure(views, now, self._label)
             samples += measure_host(view.place.state for view in views)
             samples += self._costs.measure(now)
+            said = 0 if self._alerts is None else said_by(self._alerts)
+            if said:
+                samples.append(Sample("onetape_alerts_silent_seconds", (), max(0.0, (now - said) / SECOND_NS)))
             return [*samples, Sample("onetape_look_seconds", (), time.perf_counter() - start)]
 
 

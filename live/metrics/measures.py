@@ -105,6 +105,7 @@ def _status(status: Status, one: _One, now_ns: int) -> Iterator[Sample]:
     if status.budget.limit:
         yield one("requests_used", status.budget.used)
         yield one("requests_limit", status.budget.limit)
+        yield one("requests_used_ratio", share(status.budget.used, status.budget.limit))
     for quantile, microseconds in (("0.5", status.p50_us), ("0.99", status.p99_us)):
         if microseconds:
             yield one("decision_seconds", microseconds / 1e6, quantile)
@@ -121,6 +122,7 @@ def _status(status: Status, one: _One, now_ns: int) -> Iterator[Sample]:
 
 def _feed(feed: FeedState, one: _One) -> Iterator[Sample]:
     yield one("feed_stale", feed.state != "fresh", feed.name)
-    yield one("feed_age_seconds", feed.age_s, feed.name)
+    if feed.age_s >= 0.0:  # it has been heard of
+        yield one("feed_age_seconds", feed.age_s, feed.name)
     yield one("feed_level", LEVELS[feed.level], feed.name)
     yield one("feed_gaps_total", feed.gaps, feed.name)

@@ -65,6 +65,7 @@ METRICS: dict[str, Metric] = {
     "onetape_headroom_used_ratio": _gauge("How much of a limit is used.", _ACCOUNT, "limit"),
     "onetape_requests_used": _gauge("Requests to the broker in the last minute.", _ACCOUNT),
     "onetape_requests_limit": _gauge("Requests allowed in a minute.", _ACCOUNT),
+    "onetape_requests_used_ratio": _gauge("Share of them that is used.", _ACCOUNT),
     "onetape_gate_closed": _gauge("1 for what must be in order and is not.", _ACCOUNT, "gate"),
     "onetape_reconciled_age_seconds": _gauge("Last row since the books last agreed with the broker's.", _ACCOUNT),
     "onetape_reconciliation_differences": _gauge("What the last comparison found.", _ACCOUNT),
@@ -93,5 +94,6 @@ METRICS: dict[str, Metric] = {
     "onetape_llm_budget_dollars": _gauge("Allowed for pattern notes a month."),
     "onetape_llm_budget_used_ratio": _gauge("Share of it that is spent."),
     "onetape_month_cost_dollars": _gauge("Fixed costs of a month and what was spent on notes in this one."),
+    "onetape_alerts_silent_seconds": _gauge("Since the alert daemon last looked; absent where none ever did."),
     "onetape_look_seconds": _gauge("How long it took to read the accounts."),
 }

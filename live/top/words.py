@@ -34,10 +34,9 @@ def number(value: float) -> str:
 
 
 def age(seconds: float) -> str:
-    """`0.4s`, `12s`, `3m`, `5h`, `2d`; - where it is unknown."""
-    if seconds != seconds:
+    """`0.4s`, `12s`, `3m`, `5h`, `2d`; - where it is unknown or below 0."""
+    if not seconds >= 0.0:
         return NONE
-    seconds = max(0.0, seconds)
     for size, unit in ((86_400.0, "d"), (3_600.0, "h"), (60.0, "m")):
         if seconds >= size * 2:
             return f"{seconds / size:.0f}{unit}"

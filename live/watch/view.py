@@ -172,7 +172,7 @@ class _Files:
         return AccountView(
             place=place,
             status=status,
-            age_s=(now_ns - said) / SECOND_NS if said else float("nan"),
+            age_s=max(0.0, (now_ns - said) / SECOND_NS) if said else float("nan"),
             halt=self.control.standing(),
             story=self.tail.story,
             problem=self._problem or self.tail.problem,
