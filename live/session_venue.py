@@ -18,13 +18,13 @@ from typing import Literal, NamedTuple
 
 from data.calendar import SECOND_NS
 from data.errors import AuthError, OnetapeError
+from data.rows import BookSnap
 from data.sources.base import Clock
 from live.brokers.base import Books, Known, VenueBroker
 from live.brokers.wire_orders import key_of
 from live.core.commands import Alert, Cancel, Command, Denied, Protect, Submit
 from live.core.core import STARTING, Core
 from live.core.events import (
-    AccountFacts,
     AmendSent,
     Event,
     Gate,
@@ -40,7 +40,8 @@ from live.core.events import (
     Timer,
     decode_event,
 )
-from live.core.facts import GateName
+from live.core.facts import GATES
+from live.day_trades import DayTrades
 from live.dispatch import LONG, Dispatch, Order
 from live.journal import Journal, steps
 from live.points import Mark, nothing
@@ -54,7 +55,10 @@ OPEN_AGAIN_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 RECONCILE_S = 60.0
 SILENCE_S = 5.0
 
-Task = Literal["open", "handle", "poll", "books"]
+DEPTH_EVERY_S = 2.0
+TOO_MANY = f"more than {LONG} orders wait to be sent"
+
+Task = Literal["open", "handle", "poll", "books", "depth"]
 
 
 class Result(NamedTuple):
@@ -62,6 +66,7 @@ class Result(NamedTuple):
 
     events: list[Event]
     books: Books | None = None
+    depth: Sequence[BookSnap] = ()
     error: OnetapeError | None = None
 
 
@@ -72,6 +77,7 @@ class Call(NamedTuple):
     command: Order | None = None
     known: Sequence[Known] = ()
     why: Why = "timer"
+    symbols: Sequence[str] = ()
 
     def run(self, broker: VenueBroker) -> Result:
         """Do it; errors that a user can meet are results, any other is a mistake of ours."""
@@ -80,6 +86,8 @@ class Call(NamedTuple):
             if self.task == "handle" and self.command is not None:
                 events += broker.handle(self.command)
                 return Result(events)
+            if self.task == "depth":
+                return Result(events, depth=broker.depth(self.symbols))
             if self.task == "open":
                 broker.open(self.known)
             events += broker.poll()
@@ -96,8 +104,10 @@ class VenueSession(Session):
     Args:
         broker: not opened yet.
         clock: of everything that is not a row: deadlines, polls, the times of what we say ourselves.
-        sent: called as an order is about to leave, for the time since its row.
+        depth: whether the broker's price book is asked for. speed: of the clock, against the machine's.
         The others: see `live.session.Session`.
+
+    `on_sent` is called as an order is about to leave; `clock_skew_ms` is ours less the broker's.
     """
 
     def __init__(
@@ -109,26 +119,33 @@ class VenueSession(Session):
         clock: Clock,
         tell: Tell = to_nobody,
         mark: Mark = nothing,
-        sent: Callable[[Submit], None] = lambda _: None,
+        depth: bool = False,
+        speed: float = 1.0,
     ) -> None:
         super().__init__(core, journal, tell=tell, mark=mark)
         self.broker, self.clock = broker, clock
         self.dispatch = Dispatch(broker.fresh_s)
-        self.reconciled_ns = 0
+        self._compared_ns = 0
         self.opened = False
         self.error: OnetapeError | None = None
-        self._sent = sent
+        self.clock_skew_ms = float("nan")
+        self.on_sent: Callable[[Submit], None] = lambda _: None
         self._unfinished = Unfinished()
+        self._day_trades = DayTrades()
         self._busy: Call | None = None
         self._heard_ns = self._polled_ns = self._since_open = 0
         self._poll_soon = False
+        size = broker.depth_symbols if depth else 0
+        names = core.plan.symbols
+        self._groups = [names[i : i + size] for i in range(0, len(names), size)] if size else []
+        self._depth_ns = self._turn = 0
         self._books_due: Why | None = None
         self._open_failures = 0
         self._not_before_ns = 0
         self._long = False
         limits = core.desk.tally.limits
         self._reconcile_ns = int((limits.reconcile_every_s or RECONCILE_S) * SECOND_NS)
-        self._silence_ns = int((limits.max_order_stream_silence_s or SILENCE_S) * SECOND_NS)
+        self._silence_ns = int((limits.max_order_stream_silence_s or SILENCE_S) * SECOND_NS * speed)
 
     # --- the beginning ----------------------------------------------------------------------------------------------
 
@@ -140,9 +157,10 @@ class VenueSession(Session):
             commands = self.core.step(event)
             compare(step, commands, self.core)
             self._unfinished.take(event, commands)
+            self._day_trades.take(event, self.core)
             self.resumed += type(event) is Row
         now = self.now()
-        for name in ("reconciled", "orders", "data", "clock", "venue", "heartbeat", "journal", "armed"):
+        for name in GATES:
             if name not in self.core.desk.tally.state.closed:
                 self._take(Gate(now, name, open=False, reason=STARTING))
         for command in self._unfinished.unsent(self.core):
@@ -182,12 +200,6 @@ class VenueSession(Session):
         self._take(event)
         self._commit()
 
-    def gate(self, name: GateName, reason: str) -> None:
-        """Say that one of the lights is green ("") or why it is not; told on only where that is news."""
-        closed = self.core.desk.tally.state.closed
-        if (name in closed) != bool(reason) or closed.get(name, "") != reason:
-            self.tell(Gate(self.now(), name, open=not reason, reason=reason))
-
     def reconcile(self, why: Why) -> None:
         """Have the books compared by the next call."""
         self._books_due = why
@@ -224,7 +236,7 @@ class VenueSession(Session):
         if result.error is not None:
             self._failed(call, result.error, now)
         else:
-            if call.task != "handle":
+            if call.task not in ("handle", "depth"):
                 self._polled_ns = now
             self._heard_ns = now
         if call.task == "open" and result.error is None:
@@ -245,6 +257,8 @@ class VenueSession(Session):
             poll = self._polled_ns + int((POLL_AFTER_SEND_S if self._poll_soon else POLL_EVERY_S) * SECOND_NS)
             waits = self.dispatch.due_s(self.broker.wait_s)
             due = poll if waits is None else min(poll, now + int(waits * SECOND_NS))
+            if self._groups:
+                due = min(due, max(self._depth_ns, now + int(self.broker.wait_s("poll") * SECOND_NS)))
             at = max(at, now if self._books_due is not None else due)
         return max(at - now, 0) / SECOND_NS
 
@@ -252,6 +266,11 @@ class VenueSession(Session):
         """Make every call that is due, here and now."""
         while (call := self.next_call()) is not None:
             self.done(call, call.run(self.broker))
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call is under way."""
+        return self._busy is not None
 
     @property
     def queue(self) -> int:
@@ -272,13 +291,19 @@ class VenueSession(Session):
         if (command := self.dispatch.take(self.broker.wait_s)) is not None:
             self._send(command, now)
             return Call("handle", command)
-        if self._books_due is None and now - self.reconciled_ns >= self._reconcile_ns:
+        if self._books_due is None and now - self._compared_ns >= self._reconcile_ns:
             self._books_due = "timer"
         if self._books_due is not None and self.broker.wait_s("poll") <= 0.0:
             why, self._books_due = self._books_due, None
             return Call("books", why=why)
         pace = POLL_AFTER_SEND_S if self._poll_soon else POLL_EVERY_S
-        return Call("poll") if now - self._polled_ns >= pace * SECOND_NS else None
+        if now - self._polled_ns >= pace * SECOND_NS:
+            return Call("poll")
+        if self._groups and now >= self._depth_ns and self.broker.wait_s("poll") <= 0.0:
+            self._turn = (self._turn + 1) % len(self._groups)
+            self._depth_ns = now + int(DEPTH_EVERY_S / len(self._groups) * SECOND_NS)
+            return Call("depth", symbols=self._groups[self._turn])
+        return None
 
     def _send(self, command: Order, now: int) -> None:
         """Mark it as sent, durably; what is not so marked has provably not left."""
@@ -290,12 +315,13 @@ class VenueSession(Session):
             self._take(OrderSent(now, command.order_id))
         self._commit()
         if isinstance(command, Submit):
-            self._sent(command)
+            self.on_sent(command)
 
     def _take(self, event: Event) -> None:
         """Journal, decide, journal; what is to be sent waits its turn."""
         commands = self._decide(event)
         self._unfinished.take(event, commands)
+        self._day_trades.take(event, self.core)
         for command in commands:
             if isinstance(command, Alert):
                 self._tell(command)
@@ -310,21 +336,19 @@ class VenueSession(Session):
 
     def _compare(self, call: Call, books: Books, now: int) -> None:
         """The broker's word on the account, then its books against ours."""
-        self._take(
-            AccountFacts(
-                now,
-                equity=books.equity,
-                settled_cash=books.settled_cash,
-                day_trades=books.day_trades,
-                good_faith_violations=books.good_faith_violations,
-                day_trade_regime=books.day_trade_regime,
-                clock_skew_ms=self.core.desk.tally.state.account.clock_skew_ms,
-                accounts_loss_pct=self.core.desk.tally.state.account.accounts_loss_pct,
-            )
+        self.account_news(
+            equity=books.equity,
+            settled_cash=books.settled_cash,
+            day_trades=books.day_trades if books.day_trades is not None else self._day_trades.count(),
+            good_faith_violations=books.good_faith_violations,
+            day_trade_regime=books.day_trade_regime,
         )
+        self.clock_skew_ms = books.clock_skew_ms
         orders = [OrderSeen(key, "working") for key in books.open_orders]
         self._take(Snapshot(now, call.why, books.positions, books.cash, orders))
-        self.reconciled_ns = now
+        self._compared_ns = now
+        if not self.core.findings.differences:
+            self.reconciled_ns = now
 
     def _failed(self, call: Call, error: OnetapeError, now: int) -> None:
         """A call that brought nothing: what was asked is asked again, later each time."""
@@ -342,10 +366,10 @@ class VenueSession(Session):
         """Gates that the last call says something of."""
         if self.broker.trouble:
             self.gate("venue", self.broker.trouble)
-        elif (hold := self.broker.hold_s()) > 0.0:
-            self.gate("venue", f"the broker is not to be asked for {hold:.0f} s")
+        elif self.broker.hold_s() > 0.0:
+            self.gate("venue", "the broker asked us to wait, or fails again and again")
         else:
-            self.gate("venue", f"{len(self.dispatch)} orders wait to be sent" if self._long else "")
+            self.gate("venue", TOO_MANY if self._long else "")
 
     def _watch(self, now: int) -> None:
         """Silence and long queues are noticed even while a call hangs."""
@@ -360,7 +384,7 @@ class VenueSession(Session):
                 self.gate("reconciled", "the broker was away")
         elif closed:
             self.gate("orders", "")
-            if self.reconciled_ns < now and "reconciled" in self.core.desk.tally.state.closed and not self.core.halted:
+            if self._compared_ns < now and "reconciled" in self.core.desk.tally.state.closed and not self.core.halted:
                 self.reconcile("reconnect")
         long = len(self.dispatch) > LONG
         if long != self._long:
@@ -368,11 +392,12 @@ class VenueSession(Session):
             if long:
                 text = f"{len(self.dispatch)} orders wait to be sent"
                 self._tell(Alert(now, "critical", "queue.long", text))
-                self.gate("venue", text)
+                self.gate("venue", TOO_MANY)
 
 
 _POINTS = {
     "handle": ("request.before", "request.after"),
     "poll": ("poll.before", "poll.after"),
     "books": ("books.before", "books.after"),
+    "depth": ("depth.before", "depth.after"),
 }
