@@ -49,6 +49,7 @@ def comparison_html(first: Result, second: Result) -> str:
         .get_template("compare.html")
         .render(
             names=names,
+            of=first.strategy if first.strategy == second.strategy else "",
             sides=[_side(result) for result in (first, second)],
             tiles=_tiles(first, second),
             changed=differences(first, second),

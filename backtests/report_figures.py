@@ -67,7 +67,7 @@ def _pushed_figure(pushed: Pushed) -> Spec:
         marks.append(rule("x", pushed.break_even, name=f"nothing left at {number(pushed.break_even)}×", tone="loss"))
     return figure(
         "Total return at multiples of the costs",
-        x=scale(pushed.factors, unit="times", title="costs, times those of the run", zero=True),
+        x=scale(pushed.factors, unit="times", title="costs, times those of the run"),
         y=scale(pushed.returns, unit="percent", title="total return", zero=True),
         marks=marks,
     )

@@ -56,6 +56,8 @@ def _drawing(result: Result) -> str:
     if len(equity) < 2:
         return ""
     rows = np.unique(np.linspace(0, len(equity) - 1, POINTS).astype(np.int64))
+    if min(equity.min(), held.min()) > 0.0 and max(equity.max(), held.max()) > 4.0 * min(equity.min(), held.min()):
+        equity, held = np.log(equity), np.log(held)
     low, high = (float(pick(both)) for pick, both in ((np.min, [equity, held]), (np.max, [equity, held])))
     deepest = min(float(under.min()), -1e-9)
     paths = (

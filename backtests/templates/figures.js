@@ -5,6 +5,7 @@ const TONES = { own: "--accent", other: "--other", gain: "--gain", loss: "--loss
 function written(value, unit, step) {
   const fine = (s) => Math.max(0, Math.ceil(-Math.log10(s) - 1e-9)) + (/25(0*)$/.test(String(s).replace(".", "")) && s < 1 ? 1 : 0);
   if (unit === "percent") return percents(value, Math.min(3, fine(step * 100)));
+  if (value === 0 && unit === "dollars") return "$0";
   if (unit === "dollars") return step >= 1000 ? dollars(value / 1000, step % 1000 ? 1 : 0) + "k" : dollars(value, Math.min(2, fine(step)));
   if (unit === "times") return amount(value, Math.min(2, fine(step))) + "×";
   if (unit === "count") return amount(value, 0);
@@ -30,7 +31,10 @@ class Figure {
   // The legend, while nothing is pointed at.
   rest() {
     const named = this.spec.marks.filter((m) => m.name);
-    this.words.replaceChildren(...named.map((m) => {
+    const keys = this.spec.marks.some((m) => m.kind === "cells")
+      ? [["plateau", "plateau"], ["best", "best"], ["picked", "chosen"]].map(([style, word]) => html("span", { class: "key" }, make("svg", { viewBox: "0 0 14 12" }, make("rect", { class: style, x: 1.5, y: 1.5, width: 11, height: 9 })), word))
+      : [];
+    this.words.replaceChildren(...keys, ...named.map((m) => {
       const tone = Array.isArray(m.tone) ? "own" : m.tone;
       return swatch(TONES[tone], m.name, "", m.dash);
     }));
@@ -187,13 +191,10 @@ class Figure {
       if (!inside(r, c + 1)) edge += `M${left + wide} ${top}v${tall}`;
     }));
     this.root.append(make("path", { class: "plateau", d: edge }));
-    const ring = (at, name, word) => {
+    for (const [at, name] of [[mark.best, "best"], [mark.chosen, "picked"]]) {
       const [left, top] = box(at[0], at[1]);
       this.root.append(make("rect", { class: name, x: left + 2, y: top + 2, width: wide - 4, height: tall - 4, rx: 3 }));
-      return html("span", {}, word);
-    };
-    ring(mark.best, "best", "best");
-    ring(mark.chosen, "picked", "chosen");
+    }
   }
 
   at(event) {

@@ -1,5 +1,6 @@
 """The report in a real browser: charts are drawn, a trade leads to its place, tables sort, both themes show."""
 
+import json
 import shutil
 import struct
 import zlib
@@ -10,6 +11,7 @@ import pytest
 
 from backtests.engine import run_backtest
 from backtests.report import write_report
+from backtests.report_compare import write_comparison
 from data.sources import sample
 from data.sources.random_walk import random_bars
 from strategies.types import Signals
@@ -59,8 +61,23 @@ def browser():
         chromium.close()
 
 
+def judged(result, made, note="Higher lows."):
+    """Everything a report can show besides the run."""
+    notes = [{"symbol": EVIL, "ts": int(result.bars.ts[0]), "answer": {"pattern": "flag", "reasons": [note, EVIL]}}]
+    return {"evidence": made.sibling("evidence_made").evidence_for(result), "notes": notes, "with_source": True}
+
+
+def worse(told):
+    """A session that paid a cent more a share, missed an order and was kept from another."""
+    filled = [order for order in told["orders"] if order["filled"]]
+    for order in filled:
+        order["price"] += 0.01 if order["quantity"] > 0 else -0.01
+    filled[3].update(filled=0, price=None, fee=0.0, state=EVIL)
+    return told
+
+
 @pytest.fixture(scope="module")
-def files(tmp_path_factory):
+def files(tmp_path_factory, made):
     """Reports of several kinds of run, by name."""
     from strategies.common.rule import Rule
 
@@ -76,7 +93,16 @@ def files(tmp_path_factory):
         "idle": run_backtest(hostile, never),
         "single": run_backtest(single, by_the_clock, clock="1d"),
     }
-    return {name: write_report(run, folder / f"{name}.html") for name, run in runs.items()}
+    written = {name: write_report(run, folder / f"{name}.html") for name, run in runs.items()}
+    told_of = made.sibling("test_session").told_of
+    short, _ = random_bars(3_000, 2, 7, "1m")
+    traded = run_backtest(short, by_the_clock, rule=both)
+    session = worse(json.loads(json.dumps(told_of(traded))))
+    written["judged"] = write_report(runs["daily"], folder / "judged.html", **judged(runs["daily"], made))
+    written["evil"] = write_report(runs["hostile"], folder / "evil.html", **judged(runs["hostile"], made, EVIL))
+    written["session"] = write_report(traded, folder / "session.html", session=session)
+    written["compared"] = write_comparison(runs["daily"], runs["hostile"], folder / "compared.html")
+    return written
 
 
 @pytest.fixture
@@ -121,7 +147,7 @@ def line_of(page, selector):
     return page.eval_on_selector(selector, "node => node.getAttribute('d')")
 
 
-@pytest.mark.parametrize("name", ["daily", "minutes", "hostile", "idle", "single"])
+@pytest.mark.parametrize("name", ["daily", "minutes", "hostile", "idle", "single", "judged", "evil", "session"])
 def test_a_page_opens_without_an_error_and_draws(open_report, name):
     page = open_report(name)
     assert len(line_of(page, "#equity-chart .line")) > 5 or name == "single"
@@ -253,3 +279,94 @@ def test_paper_shows_the_trades_in_light_colours(open_report):
     assert page.locator("#trade-table tbody tr").count() > 25
     page.evaluate("window.dispatchEvent(new Event('afterprint'))")
     assert page.locator("#trade-table tbody tr").count() == 25
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
+@pytest.mark.parametrize("name", ["minutes", "judged", "evil", "session", "idle", "compared"])
+def test_axe_finds_no_fault(browser, files, name, theme, width):
+    from pathlib import Path
+
+    import axe_core_python
+
+    axe = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+    size = {"width": width, "height": 900}
+    # The page's own policy would refuse the examiner's script.
+    with browser.new_context(viewport=size, color_scheme=theme, reduced_motion="reduce", bypass_csp=True) as context:
+        page = context.new_page()
+        page.goto(files[name].as_uri())
+        page.evaluate(axe)
+        found = page.evaluate("axe.run()")["violations"]
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    told = [(each["impact"], each["id"], each["nodes"][0]["target"]) for each in found]
+    assert told == []
+
+
+@pytest.mark.parametrize("name", ["judged", "evil"])
+def test_every_figure_is_drawn(open_report, name):
+    page = open_report(name)
+    hosts = page.locator("[data-figure]")
+    assert hosts.count() >= 9
+    for i in range(hosts.count()):
+        marks = hosts.nth(i).locator("svg path, svg rect, svg line").count()
+        assert marks > 3, hosts.nth(i).get_attribute("data-figure")
+        assert hosts.nth(i).locator("svg[role=img]").get_attribute("aria-label")
+    drawn = page.eval_on_selector_all("main svg", "nodes => nodes.map(node => node.outerHTML).join()")
+    assert "NaN" not in drawn
+    assert "undefined" not in drawn
+
+
+def test_a_figure_tells_what_the_pointer_is_on(open_report):
+    page = open_report("judged")
+    host = page.locator("[data-figure=robust-surface]")
+    host.scroll_into_view_if_needed()
+    before = host.locator(".readout").inner_text()
+    assert "plateau" in before
+    cell = host.locator("rect.cell").nth(0).bounding_box()
+    page.mouse.move(cell["x"] + 5, cell["y"] + 5)
+    assert host.locator(".readout").inner_text().startswith("fast=5, slow=40: ")
+    page.mouse.move(5, 5)
+    assert host.locator(".readout").inner_text() == before
+
+
+def test_a_point_of_the_excursions_leads_to_its_trade(open_report):
+    page = open_report("daily")
+    page.locator("#mae-chart").scroll_into_view_if_needed()
+    text = ""
+    box = page.locator("#mae-chart svg").bounding_box()
+    for step in range(1, 60):
+        page.mouse.move(box["x"] + box["width"] * (step % 12) / 12, box["y"] + box["height"] * (0.3 + 0.5 * step / 60))
+        text = page.locator("#mae-chart .readout").inner_text()
+        if text.startswith("Trade "):
+            break
+    number = text.split(",")[0].removeprefix("Trade ")
+    page.mouse.down()
+    page.mouse.up()
+    assert page.locator("#trade-table tr[aria-selected=true] td").first.inner_text() == number
+    assert page.locator("#price-chart .ring").count() == 2
+
+
+def test_rolling_risk_zooms_with_the_equity(open_report):
+    page = open_report("daily")
+    before = line_of(page, "#rolling-chart .line")
+    page.locator("#equity-chart svg").focus()
+    page.keyboard.press("+")
+    assert line_of(page, "#rolling-chart .line") != before
+
+
+def test_a_session_is_drawn_beside_its_backtest(open_report):
+    page = open_report("session")
+    assert "The session is not the backtest" in page.locator("#live").inner_text()
+    assert "Backtest" in page.locator("#equity-chart .readout").inner_text()
+    assert page.locator("#equity-chart .tone-ink").count() == 1
+    assert EVIL in page.locator("#live").inner_text()
+
+
+def test_a_comparison_draws_both(open_report):
+    page = open_report("compared")
+    assert page.locator("#growth-chart .stroke").count() == 4
+    page.locator("#growth-chart svg").focus()
+    before = line_of(page, "#growth-chart .tone-own")
+    page.keyboard.press("+")
+    assert line_of(page, "#growth-chart .tone-own") != before
+    page.locator("#theme").click()
+    assert brightness(page) < 60

@@ -193,7 +193,7 @@ def test_every_visible_number_is_found_by_its_place(sample_report):
         assert not found.startswith(("byte", "the page's"))
         seen.add(found.split(":")[0])
     assert len(seen) > 150
-    assert {"Metrics, Sharpe Ratio", "Verdict, Costs", "Costs, Slippage, Paid"} <= seen
+    assert {"Metrics, Sharpe Ratio", "Verdict, Costs", "Costs and capacity, Slippage, Paid"} <= seen
 
 
 def test_rows_from_a_file_are_found_beside_the_report_or_by_data(tmp_path, monkeypatch, capsys):
