@@ -8,8 +8,10 @@ that another journal was put in the file's place.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -70,7 +72,7 @@ class Tail:
 
         before = self.seq
         try:
-            db: Any = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READONLY)
+            db: Any = apsw.Connection(self._address(stamp), flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
         except apsw.Error as error:
             self.problem = f"{self.path.name} cannot be opened ({error})"
             return True
@@ -88,6 +90,12 @@ class Tail:
         finally:
             db.close()
         return self.seq != before or bool(self.problem)
+
+    def _address(self, stamp: tuple[int, ...]) -> str:
+        """The file as SQLite is to open it: where nobody writes and nobody could, without the files a reader makes."""
+        at = f"file:{quote(str(self.path.absolute()))}"
+        is_closed = len(stamp) == len(("inode", "changed", "bytes"))
+        return f"{at}?immutable=1" if is_closed and not os.access(self.path.parent, os.W_OK) else f"{at}?mode=ro"
 
     def _forget(self) -> None:
         self.story, self.header, self.seq, self._checksum, self._row, self.unread = Story(), None, -1, b"", -1, 0

@@ -188,6 +188,17 @@ def test_reading_never_keeps_the_writer_from_its_work(desk):
     reopened.close()
 
 
+def test_a_closed_journal_where_nothing_may_be_written_is_read(desk, monkeypatch):
+    journal = desk.journal()
+    written(journal, submit("a"))
+    journal.close()
+    monkeypatch.setattr("live.watch.tail.os.access", lambda *_: False)
+    tail = Tail(desk.state / "desk.journal")
+    tail.look()
+    assert (list(tail.story.orders), tail.problem) == (["a"], "")
+    assert not list(desk.state.glob("desk.journal-*"))
+
+
 def test_wide_rows_are_not_read_but_for_the_last(desk):
     symbols = tuple(f"S{i:03d}" for i in range(400))
     journal = desk.journal(symbols=symbols)
