@@ -1,14 +1,15 @@
 """Ways to cut history into what a choice may see and what it is judged on.
 
 Every split is a pair of row numbers `(train, test)`. `purge` takes rows out of the training side whose outcome reaches
-into the test (the longest holding time), `embargo` rows that follow the test and still carry its news.
+into the test (the longest holding time) and after the test those that its outcomes reach into; `embargo` takes more
+rows behind those, which still carry the test's news.
 
 Source: Lopez de Prado (2018), "Advances in Financial Machine Learning", chapters 7 and 12.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import combinations, pairwise
 from math import comb
 from typing import Any, NamedTuple
@@ -26,6 +27,42 @@ class Split(NamedTuple):
 
     train: Rows
     test: Rows
+
+
+def require_apart(splits: Iterable[tuple[Any, Any]], rows: int, *, purge: int = 0, embargo: int = 0) -> list[Split]:
+    """Splits from elsewhere (scikit-learn, skfolio, by hand), checked: nothing of a test reaches into its training.
+
+    Args:
+        splits: pairs of row numbers `(train, test)`. rows: there are.
+        purge: rows that must lie between training and each test stretch, on both sides; embargo: more, after it.
+
+    Raises:
+        UsageError: no split, an empty side, rows that do not exist, or a split that leaks, which is named.
+    """
+    done = []
+    for number, (train, test) in enumerate(splits):
+        split = Split(np.unique(np.asarray(train, np.int64)), np.unique(np.asarray(test, np.int64)))
+        for name, side in zip(("training", "test"), split, strict=True):
+            if not len(side):
+                raise UsageError(f"split {number} has no {name} rows")
+            if side[0] < 0 or side[-1] >= rows:
+                raise UsageError(f"split {number} has {name} rows {side[0]} to {side[-1]}, but there are {rows}")
+        barred: Any = np.zeros(rows, dtype=bool)
+        ends = np.flatnonzero(np.diff(split.test) > 1)
+        for start, stop in zip(split.test[np.append(0, ends + 1)], split.test[np.append(ends, -1)], strict=True):
+            barred[max(0, start - purge) : stop + 1 + purge + embargo] = True
+        leaking = split.train[barred[split.train]]
+        if len(leaking):
+            both = np.intersect1d(split.train, split.test)
+            what = f"row {both[0]} is in both" if len(both) else f"training row {leaking[0]} is too near to a test"
+            raise UsageError(
+                f"split {number} leaks: {what} ({len(leaking)} such rows with purge {purge} and embargo {embargo}); "
+                f"take them out of the training, as purged_kfold does"
+            )
+        done.append(split)
+    if not done:
+        raise UsageError("there is no split to judge by")
+    return done
 
 
 def walk_forward(
@@ -115,7 +152,7 @@ def _purged(rows: int, edges: list[tuple[int, int]], chosen: tuple[int, ...], pu
     for k in chosen:
         start, stop = edges[k]
         test[start:stop] = True
-        barred[max(0, start - purge) : stop + max(embargo, purge)] = True
+        barred[max(0, start - purge) : stop + purge + embargo] = True
     train = np.flatnonzero(~barred)
     if not len(train):
         raise UsageError(f"purge {purge} and embargo {embargo} leave nothing of {rows} rows to train on")

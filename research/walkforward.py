@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from backtests import metrics as m
 from data.calendar import SESSIONS_PER_YEAR
 from data.types import Floats
-from research.splits import combinatorial, group_rows, paths, walk_forward
+from research.splits import combinatorial, group_rows, paths, require_apart, walk_forward
 from research.table import Table
 
 PURGE = 10
@@ -42,15 +43,31 @@ class WalkForward:
     efficiency: float
 
 
-def walk_forward_test(table: Table, folds: int = 5, *, anchored: bool = False, purge: int | None = None) -> WalkForward:
+def walk_forward_test(
+    table: Table,
+    folds: int = 5,
+    *,
+    anchored: bool = False,
+    purge: int | None = None,
+    splits: Iterable[tuple[Any, Any]] | None = None,
+) -> WalkForward:
     """In each fold take the set with the highest Sharpe ratio before, and keep its returns after.
 
     Args:
         purge: sessions dropped before each test; where None the longest time a position was held, at most `PURGE`.
+        splits: pairs of session numbers `(train, test)` from elsewhere, such as scikit-learn's, instead of `folds`.
+
+    Raises:
+        UsageError: too few sessions, or a split that leaks.
     """
+    count, gap = len(table.sessions), _purge(table, purge)
+    if splits is None:
+        cut = walk_forward(count, folds, anchored=anchored, purge=gap)
+    else:
+        cut = require_apart(splits, count, purge=gap)
     done = []
     stitched = []
-    for train, test in walk_forward(len(table.sessions), folds, anchored=anchored, purge=_purge(table, purge)):
+    for train, test in cut:
         seen = table.sharpes(train)
         best = int(np.argmax(seen))
         first, last = int(table.sessions[test[0]]), int(table.sessions[test[-1]])
