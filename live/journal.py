@@ -190,10 +190,17 @@ class SqliteJournal:
         self._open = False
 
     def read(self) -> Iterator[Record]:
-        """Every record in order, its number and checksum checked, and at the end that it is the last."""
+        """Every record in order, its number and checksum checked, and at the end that it is the last.
+
+        Another process may write meanwhile: what it adds after the beginning is not read.
+        """
         seq, checksum = -1, b""
         try:
-            rows = self._db.execute("SELECT seq, CAST(kind AS BLOB), body, checksum FROM record ORDER BY seq")
+            head = self._head()
+            until = head[0] if head is not None and not self._open else 1 << 62
+            rows = self._db.execute(
+                "SELECT seq, CAST(kind AS BLOB), body, checksum FROM record WHERE seq <= ? ORDER BY seq", (until,)
+            )
             for number, kind, body, given in rows:
                 seq += 1
                 if number != seq:
@@ -204,12 +211,13 @@ class SqliteJournal:
                 if checksum != given:
                     raise self._damaged(seq, "its checksum does not match")
                 yield Record(seq, kind.decode(), body)
-            head = self._db.execute("SELECT seq, checksum FROM head").fetchone() if not self._open else None
-        except apsw.Error as error:
+            (last,) = self._db.execute("SELECT max(seq) FROM record").fetchone()
+            grew = self._head() != head
+        except (apsw.Error, UnicodeDecodeError) as error:
             raise self._damaged(seq + 1, error) from error
         if self._open:
             return
-        if head is None or head != (seq, checksum):
+        if head is None or head != (seq, checksum) or (last != seq and not grew):
             raise JournalError(
                 f"journal {self.name}: record {seq + 1} is missing: the file ends before its last record; "
                 f"restore it from a backup"
@@ -220,6 +228,10 @@ class SqliteJournal:
         """Commit and let go of the file."""
         self.commit()
         self._let_go()
+
+    def _head(self) -> tuple[int, bytes] | None:
+        head: tuple[int, bytes] | None = self._db.execute("SELECT seq, checksum FROM head").fetchone()
+        return head
 
     def _set_up(self) -> None:
         for pragma in ("synchronous = FULL", "foreign_keys = ON"):
