@@ -113,6 +113,7 @@ def verify(
     data: Annotated[
         str | None, typer.Option("--data", metavar="PATH", help="Where its rows are now: a source's name or a file.")
     ] = None,
+    label: Label = None,
     strategy: Annotated[
         str | None, typer.Option("--strategy", metavar="PATH", help="Where its strategy is now, by name or path.")
     ] = None,
@@ -122,7 +123,7 @@ def verify(
     """Run a report again from the manifest inside: MATCH, or the first trade or number that differs (exit 0 or 3)."""
     from backtests.verify import verify as verified
 
-    outcome = verified(path, data=data, strategy=strategy, certify=certify)
+    outcome = verified(path, data=data, label=label, strategy=strategy, certify=certify)
     if as_json:
         print_json(outcome.as_dict())
         return 0 if outcome.ok else 3

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).resolve().parent.parent
 PACKAGES = ("numpy", "numba", "pandas", "vectorbt")
 DECIDING = ("backtests", "backtests/templates", "strategies/common", "strategies/indicators")
+APART = ("__main__", "cli_", "plots", "result_html", "saved", "verify", "report_compare", "report_reading")
+"""Modules of `backtests` that neither compute a result nor draw its report, by the start of their names."""
 SUFFIXES = (".py", ".html", ".css", ".js")
 DECIDING_FILES = ("strategies/types.py", "data/types.py", "data/calendar.py", "data/tape.py", "data/checks.py")
 
@@ -40,7 +42,12 @@ def provenance_of(result: Result) -> dict[str, Any]:
 def code_hash(root: Path = CHECKOUT) -> str:
     """SHA-256 over names and contents of all that computes a result and draws its report."""
     digest = hashlib.sha256()
-    paths = [path for folder in DECIDING for path in (root / folder).glob("*.*") if path.suffix in SUFFIXES]
+    paths = [
+        path
+        for folder in DECIDING
+        for path in (root / folder).glob("*.*")
+        if path.suffix in SUFFIXES and not (folder == "backtests" and path.name.startswith(APART))
+    ]
     for path in sorted([*paths, *(root / name for name in DECIDING_FILES)]):
         digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())

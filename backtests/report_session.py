@@ -18,7 +18,7 @@ MEANING = {
     "not decided": "decided in the backtest only",
     "only live": "decided in the session only",
 }
-LISTED = 200
+LISTED = 60
 
 
 def verdict(apart: Apart) -> dict[str, str]:

@@ -70,11 +70,19 @@ class _Differs(Exception):  # noqa: N818  an outcome on its way out, not a fault
     """The first difference, as a sentence."""
 
 
-def verify(path: str | Path, *, data: str | None = None, strategy: str | None = None, certify: bool = False) -> Outcome:
+def verify(
+    path: str | Path,
+    *,
+    data: str | None = None,
+    label: str | None = None,
+    strategy: str | None = None,
+    certify: bool = False,
+) -> Outcome:
     """Run a report again and compare.
 
     Args:
         data: where the rows are now: a source by name, or the path of a tape, CSV or Parquet file.
+        label: what a time in a file of rows means, `start` or `close` of its row, where the report does not say.
         strategy: where the strategy is now, by name or path.
         certify: make the certificate again too.
 
@@ -94,7 +102,7 @@ def verify(path: str | Path, *, data: str | None = None, strategy: str | None = 
     manifest = Reading(shown).manifest
     _readable(path, manifest)
     try:
-        return _verified(path, shown, manifest, data, strategy, certify)
+        return _verified(path, shown, manifest, (data, label), strategy, certify)
     except _Differs as found:
         return Outcome(False, f"DIFFERS  {found}", 0, (), ())
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -102,11 +110,16 @@ def verify(path: str | Path, *, data: str | None = None, strategy: str | None = 
 
 
 def _verified(
-    path: Path, shown: str, manifest: dict[str, Any], data: str | None, strategy: str | None, certify: bool
+    path: Path,
+    shown: str,
+    manifest: dict[str, Any],
+    data: tuple[str | None, str | None],
+    strategy: str | None,
+    certify: bool,
 ) -> Outcome:
     known = _strategy(path, manifest["strategy"], strategy)
     extras = carried(manifest["extras"])
-    rows, origin = _rows(path, manifest, data)
+    rows, origin = _rows(path, manifest, *data)
     result = run_backtest(
         rows.bars,
         known,
@@ -118,17 +131,17 @@ def _verified(
         clock=manifest["clock"],
         origin=origin,
     )
-    _same_code(manifest["provenance"], result.provenance)
     told = manifest["provenance"]
     result.__dict__["provenance"] = result.provenance | {name: told[name] for name in ("versions", "commit")}
     page = result
     if "session" in extras:
         page = result_of_session(result, checked_session(extras["session"]))
     _numbers(manifest, page)
+    _same_code(manifest["provenance"], result.provenance)
     if "judge" in extras:
         found = result.judge()
         extras["judge"] = found if isinstance(extras["judge"], Mapping) else found["equity"]
-    extras["benchmark"] = _benchmark(path, manifest, result, data)
+    extras["benchmark"] = _benchmark(path, manifest, result, data[0])
     if certify and "certificate" in extras:
         extras["certificate"] = _certified(known, extras["certificate"])
     again = drawn(result, Extras(**extras))
@@ -192,12 +205,12 @@ def _strategy_place(path: Path, told: Mapping[str, Any]) -> str:
     raise UsageError(f"the strategy's file {told['path']} is not here; say where it is with --strategy PATH")
 
 
-def _rows(path: Path, manifest: dict[str, Any], data: str | None) -> tuple[Rows, dict[str, Any]]:
+def _rows(path: Path, manifest: dict[str, Any], data: str | None, label: str | None) -> tuple[Rows, dict[str, Any]]:
     """The rows, with the hash that the report names, and the origin that the page states."""
     told = manifest["rows"]
     provenance = manifest["provenance"]
     origin = {name: provenance[name] for name in ("source", "simulated", "recipe") if name in provenance}
-    rows = _loaded(path, manifest, data)
+    rows = _loaded(path, manifest, data, label)
     bars, book = rows.bars, rows.book
     hashed = content_hash(bars, book)
     if hashed != told["hash"]:
@@ -211,27 +224,26 @@ def _rows(path: Path, manifest: dict[str, Any], data: str | None) -> tuple[Rows,
             f"the rows of {', '.join(apart) or 'no symbol'} have changed since: their hash is {hashed[:12]}, the "
             f"report says {told['hash'][:12]}"
         )
-    if rows.origin.get("simulated") is not None and rows.origin["simulated"] != origin.get("simulated"):
-        kinds = {True: "simulated", False: "real", None: "of no stated kind"}
-        raise _Differs(
-            f"the rows are {kinds[rows.origin['simulated']]}, the report calls them {kinds[origin.get('simulated')]}"
-        )
+    found, stated = rows.origin.get("simulated"), origin.get("simulated")
+    if None not in (found, stated) and found != stated:
+        kinds = {True: "simulated", False: "real"}
+        raise _Differs(f"the rows are {kinds[bool(found)]}, the report calls them {kinds[bool(stated)]}")
     if "recipe" in origin and data is None:
         for name in ("source", "simulated"):
-            stated, found = origin.get(name), rows.origin.get(name)
-            if stated != (bare(found) if isinstance(found, str) else found):
-                raise _Differs(f"the rows' {name} is {found!r}, the report says {stated!r}")
+            here = rows.origin.get(name)
+            if origin.get(name) != (bare(here) if isinstance(here, str) else here):
+                raise _Differs(f"the rows' {name} is {here!r}, the report says {origin.get(name)!r}")
     return rows, origin
 
 
-def _loaded(path: Path, manifest: dict[str, Any], data: str | None) -> Rows:
+def _loaded(path: Path, manifest: dict[str, Any], data: str | None, label: str | None) -> Rows:
     told, recipe = manifest["rows"], manifest["provenance"].get("recipe") or {}
     asked: dict[str, Any] = {
         "symbols": tuple(told["symbols"]),
         "start": recipe.get("start"),
         "end": recipe.get("end"),
         "clock": recipe.get("clock"),
-        "label": recipe.get("label"),
+        "label": label or recipe.get("label"),
     }
     if "seed" in recipe:
         asked["seed"] = recipe["seed"]
@@ -272,8 +284,9 @@ def _source_place(path: Path, source: str) -> str:
 def _same_code(told: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     if told.get("code_hash") != now["code_hash"]:
         raise _Differs(
-            f"the report was made by other code ({str(told.get('code_hash'))[:12]}, here {now['code_hash'][:12]}): "
-            f"what it shows can be compared in a checkout of commit {told.get('commit')} only"
+            f"the report was made by other code ({str(told.get('code_hash'))[:12]}, here {now['code_hash'][:12]}); the "
+            f"numbers and trades of its manifest come out the same here, but what the page shows can be compared in a "
+            f"checkout of commit {told.get('commit')} only"
         )
 
 

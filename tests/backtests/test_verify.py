@@ -143,7 +143,7 @@ def test_a_chart_s_value_is_named(sample_report, place, edit):
         (lambda m: m["params"].__setitem__("fast", 11), "the manifest's"),
         (lambda m: m["costs"].__setitem__("slippage_bps", 0.0), "the manifest's"),
         (lambda m: m["rows"].__setitem__("hash", "0" * 64), "have changed since"),
-        (lambda m: m["provenance"].__setitem__("code_hash", "0" * 64), "made by other code"),
+        (lambda m: m["provenance"].__setitem__("code_hash", "0" * 64), "the numbers and trades of its manifest come out the same here"),
         (lambda m: m["provenance"].__setitem__("source", "a better one"), "the rows' source is 'sample'"),
         (lambda m: m["strategy"].__setitem__("source_hash", "0" * 64), "is not the one that ran"),
         (lambda m: m["extras"]["notes"][0].__setitem__("symbol", "MSFT"), "'IBM' in the file, 'MSFT' in the rerun"),
