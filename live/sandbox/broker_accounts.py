@@ -88,7 +88,7 @@ def _log_in(box: Sandbox, state: Path) -> None:
             url=house.agent.url,
             paste=True,
             show=shown.append,
-            ask=lambda _: _consent(shown[-1].partition("\n")[2]),
+            ask=lambda _: consent(shown[-1].partition("\n")[2]),
         )
     finally:
         faults.paused = False
@@ -100,7 +100,7 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         """A browser would go there; the address is all that is wanted."""
 
 
-def _consent(page: str) -> str:
+def consent(page: str) -> str:
     """What a browser does with the login page of a user who consents: the address it ends up at."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay)
     try:

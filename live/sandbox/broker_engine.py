@@ -68,6 +68,7 @@ class Venue:
         quote: (bid, ask) of a symbol now; None for one that is not listed.
         now: UTC nanoseconds. cash: at the start. shorts: whether more may be sold than is held.
         exchange: where it trades, instead of one of its own at `quote`. fees: sales cost the regulators' fees.
+        dedupes: the same key twice is refused; otherwise it is two orders.
 
     blocked: why it may not trade, "" where it may.
     """
@@ -82,6 +83,7 @@ class Venue:
         faults: BrokerFaults | None = None,
         exchange: Exchange | None = None,
         fees: bool = False,
+        dedupes: bool = True,
     ) -> None:
         self.cash = self.cash_at_start = Decimal(str(cash))
         self.positions: dict[str, Decimal] = {}
@@ -94,7 +96,7 @@ class Venue:
         self.exchange.venues.append(self)
         self._keys: dict[str, VenueOrder] = {}
         self._put: dict[str, tuple[float, float]] = {}
-        self._shorts, self._fees = shorts, fees
+        self._shorts, self._fees, self._dedupes = shorts, fees, dedupes
 
     def put_price(self, symbol: str, bid: float, ask: float) -> None:
         """Let the symbol trade here from now on."""
@@ -152,7 +154,7 @@ class Venue:
             Refusal: it is not taken.
         """
         self.step()
-        if order.key and order.key in self._keys:
+        if self._dedupes and order.key and order.key in self._keys:
             raise Refusal("duplicate")
         order.fate = "" if order.by_hand else self.faults.of_order(order.symbol)
         if order.fate in REFUSED:

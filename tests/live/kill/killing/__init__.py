@@ -1,0 +1,1 @@
+"""Killing a process that trades, over and over, and judging what it left."""
