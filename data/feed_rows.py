@@ -73,8 +73,10 @@ class LiveRows:
 
     Attributes:
         gaps: losses so far. unfilled: minutes that went out without their bar. lost: since when the feed is, 0: it is
-        not. newest: the venue's time of the newest event, ns. now: the newest receive time. queue, minutes, bars: what
-        waits for a row to be filled, and with what. stood: minutes whose bar stands for their trades, also late ones.
+            not. newest: the venue's time of the newest event, ns. now: the newest receive time. first: start of the
+            first row.
+        queue, minutes, bars: what waits for a row to be filled, and with what. stood: minutes whose bar stands for
+            their trades, also for those that come later.
     """
 
     builder: RowBuilder
@@ -85,6 +87,7 @@ class LiveRows:
     lost: int = 0
     newest: int = 0
     now: int = 0
+    first: int = 0
     _since: int = 0  # of what is lost, the first instant that has not been made good yet
     queue: deque[MarketEvent] = field(default_factory=deque)
     minutes: dict[int, WaitingMinute] = field(default_factory=dict)
@@ -112,7 +115,7 @@ class LiveRows:
             since, self.lost = self._since, 0
         else:
             self.builder.begin(since, since + 1)
-            since = self.builder.g[START]
+            since = self.first = self.builder.g[START]
         self._touch(("",), since, now)
         return self._drain()
 
@@ -121,6 +124,8 @@ class LiveRows:
         gap = Gap("", 0, now, self.now, now, "the feed was started again")
         self.now = now
         self._gap(gap)
+        for minute in self.minutes.values():
+            minute.deadline = max(minute.deadline, now + int(self.patience_s * SECOND_NS))
         self.queue.append(gap)
 
     def put(self, event: MarketEvent) -> Output:
@@ -208,7 +213,7 @@ class LiveRows:
             return
         named = set(self.builder.symbols) if "" in symbols else {each for each in symbols if each in self.builder.index}
         until = self.now + int(self.patience_s * SECOND_NS)
-        for close in self._closes(start, end):
+        for close in self._closes(max(start, self.first), end):
             minute = self.minutes.get(close)
             if minute is None:
                 due = max(close + int(ASKED_AFTER_S[0] * SECOND_NS), self.now)

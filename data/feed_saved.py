@@ -22,6 +22,7 @@ class SavedFeed(msgspec.Struct, frozen=True):
 
     version: int
     now: int
+    first: int
     newest: int
     gaps: int
     unfilled: int
@@ -41,6 +42,7 @@ def keep(path: Path, rows: LiveRows) -> None:
     state = SavedFeed(
         VERSION,
         rows.now,
+        rows.first,
         rows.newest,
         rows.gaps,
         rows.unfilled,
@@ -76,7 +78,8 @@ def load(path: Path, rows: LiveRows, now: int) -> str:
         restore(rows.builder, state.builder)
     except (DataError, UsageError) as error:
         return str(error)
-    rows.newest, rows.gaps, rows.unfilled = state.newest, state.gaps, state.unfilled
+    rows.first, rows.newest = state.first, state.newest
+    rows.gaps, rows.unfilled = state.gaps, state.unfilled
     rows.queue.extend(state.queue)
     rows.minutes.update(state.minutes)
     for minute in rows.minutes.values():
