@@ -161,7 +161,7 @@ def _positions(view: AccountView) -> list[tuple[str, ...]]:
             f"{line.price:.4f}" if line.price == line.price else "-",
             f"{line.last:.4f}" if line.last == line.last else "-",
             signed(line.pnl),
-            "! differs" if line.differs else "" if line.broker is not None else "not compared since",
+            "! differs" if line.differs else "" if line.broker is not None else "not compared",
         )
         for line in view.positions()
     ]

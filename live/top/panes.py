@@ -37,7 +37,7 @@ class Lines(DataTable[Any]):
             self.add_column(name, key=name or "note")
 
     def show(self, lines: list[Line], selected: str = "") -> None:
-        """Show these lines, with the cursor on `selected` where it is among them."""
+        """Show these lines, with the cursor on `selected` where it is among them; else on its line, or still on top."""
         if [key.value for key in self.rows] == [line.key for line in lines]:
             for line in lines:
                 for name, cell in zip(self._columns, line.cells, strict=True):
@@ -45,7 +45,7 @@ class Lines(DataTable[Any]):
                     if self.get_cell(line.key, name or "note") != shown:
                         self.update_cell(line.key, name or "note", shown, update_width=True)
         else:
-            at = selected or self.key_here()
+            at = selected or (self.key_here() if self.cursor_row else "")
             top = self.scroll_offset.y
             self.clear()
             for line in lines:

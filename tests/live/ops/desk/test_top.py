@@ -15,6 +15,7 @@ from live.alerts.book import Active, Book, BookFile
 from live.control import FeedState, Used, Word
 from live.core.commands import Alert, Protect, Submit
 from live.core.events import Fill, OrderSent, Snapshot
+from live.journal import SqliteJournal
 from live.top.app import Top
 from live.top.confirm import Confirm, Reading
 from live.top.page import page
@@ -55,6 +56,7 @@ def busy(desk):
     (desk.state / "alpha.log").write_text(
         '{"timestamp": "2026-09-21T14:13:20Z", "level": "info", "event": "row", "symbol": "AAA"}\nplain\n'
     )
+    desk.close_journal = journal.close
     yield desk
     journal.close()
 
@@ -288,6 +290,30 @@ def test_enter_on_an_order_shows_its_history(busy):
         await hand.press("escape", "question_mark")
         await until(hand, lambda: "leave; the accounts go on" in screen(app))
 
+    pilot(busy, (80, 24), steps)
+
+
+def test_new_orders_come_on_top_and_a_chosen_one_stays(busy):
+    async def steps(app, hand):
+        def submit(i):
+            watch = busy.state / "alpha.journal"
+            journal = SqliteJournal.open(watch)
+            list(journal.read())
+            journal.append_commands([Submit(f"n{i}", busy.now + i * MINUTE, f"N{i}", "buy", 3.0, "entry", "row")])
+            journal.close()
+
+        table = app.query_one("#orders", Pane).table
+        await hand.press("2", "tab")
+        for i in range(10, 40):
+            submit(i)
+        await until(hand, lambda: "N39" in screen(app))
+        assert (table.cursor_row, table.key_here()) == (0, "n39")
+        await hand.press("down")
+        submit(50)
+        await until(hand, lambda: table.row_count == 33)
+        assert (table.cursor_row, table.key_here()) == (2, "n38")
+
+    busy.close_journal()
     pilot(busy, (80, 24), steps)
 
 
