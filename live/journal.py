@@ -81,6 +81,10 @@ class Journal(Protocol):
         """Make all that was appended durable."""
         ...
 
+    def check_writer(self) -> None:
+        """Stop where another process has written behind our last record: it has taken over."""
+        ...
+
     def read(self) -> Iterator[Record]:
         """Every record, checked."""
         ...
@@ -188,6 +192,21 @@ class SqliteJournal:
         except apsw.Error as error:
             raise self._failed(error) from error
         self._open = False
+
+    def check_writer(self) -> None:
+        """
+        Raises:
+            JournalError: another process has written behind our last record: it has taken over, and may be sending.
+        """
+        try:
+            (last,) = self._db.execute("SELECT max(seq) FROM record").fetchone()
+        except apsw.Error as error:
+            raise self._failed(error) from error
+        if last != self._seq:
+            raise JournalError(
+                f"journal {self.name}: record {last} was written by another process, ours end with {self._seq}; "
+                f"it has taken over, and this one stops"
+            )
 
     def read(self) -> Iterator[Record]:
         """Every record in order, its number and checksum checked, and at the end that it is the last.

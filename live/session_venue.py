@@ -221,6 +221,7 @@ class VenueSession(Session):
             return None
         call = self._next(now)
         if call is not None:
+            self.journal.check_writer()
             self._busy = call
             self._mark("open.before" if call.task == "open" else _POINTS[call.task][0])
         return call
