@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from data.rows import Row
 from live.core.commands import Alert, Submit
-from live.core.events import Operator
+from live.core.events import Operator, OrderSent
 
 from .clock import SECOND
 from .trail import Trail
@@ -52,8 +52,13 @@ def nothing_new_after_a_halt(evidence: Evidence, trail: Trail) -> Iterator[str]:
     """I10: after a halt no new risk is decided on, and at most the one order on the wire arrives."""
     halted = ""
     for step in trail.steps:
-        if isinstance(step.event, Operator):
-            halted = "" if step.event.action == "resume" else f"a person's {step.event.action}"
+        event = step.event
+        if isinstance(event, Operator):
+            halted = "" if event.action == "resume" else f"a person's {event.action}"
+        elif halted and isinstance(event, OrderSent):
+            intent = trail.intents.get(event.order_id)
+            if isinstance(intent, Submit) and intent.reason in ENTRIES:
+                yield f"an entry left after {halted} (record {step.seq})"
         for command in step.commands:
             if isinstance(command, Alert) and command.name in HALTS:
                 halted = halted or command.name

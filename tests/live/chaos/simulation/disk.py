@@ -149,9 +149,9 @@ class _Handle:
 
 
 class DiskSystem(apsw.VFS):
-    """The file system of SQLite: names in `folder` are on the disk that is `mounted`, all others are the system's.
+    """The file system of SQLite: `journal` and its log are on the disk that is `mounted`, all others are the system's.
 
-    The folder is a real one, for who asks whether a file is there; nothing is ever written into it.
+    A file of that name is in `folder`, for who asks whether there is one; nothing is ever written into it.
     """
 
     NAME = "onetape-chaos"
@@ -160,7 +160,7 @@ class DiskSystem(apsw.VFS):
         self.mounted = Disk()
         self.journal = folder / "journal.db"
         self.journal.write_text("see chaos")  # what asks for its size must not take it for one that was never begun
-        self._root = f"{folder}/"
+        self._root = str(self.journal)
         super().__init__(self.NAME, "", makedefault=True)
         apsw.connection_hooks.append(self._exclusive)
 

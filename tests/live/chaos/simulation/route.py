@@ -199,6 +199,8 @@ class Toy:
         def act() -> dict[str, Seen]:
             now = network.timeline.now
             sums = self.capabilities.order_stream
+            if network.weather.strikes("F06", 0.5):  # an old copy of the list, older than the broker promises
+                now -= int(network.chance.uniform(0.0, 20.0) * SECOND)
             return {
                 order.key: seen(order, sums=sums, lag=network.weather.strikes("F21", 0.5))
                 for order in network.venue.orders

@@ -46,7 +46,7 @@ class Trail:
             return trail
         try:
             trail._read(database)
-        except apsw.Error as error:
+        except (apsw.Error, UnicodeDecodeError) as error:
             trail.faults.append(f"it cannot be read ({error})")
         finally:
             database.close()

@@ -121,6 +121,7 @@ class Venue:
         self.restricted = False
         self.frozen = False
         self.listeners: list[Any] = []
+        self._executed = 0
 
     # --- requests -------------------------------------------------------------------------------------------------
 
@@ -229,8 +230,8 @@ class Venue:
 
     def fill(self, order: Order, quantity: float, price: float, leg: Literal["", "stop", "target"] = "") -> None:
         """An execution."""
-        number = sum(len(each.executions) for each in self.orders)
-        done = Execution(f"x{order.id}.{number}", self.timeline.now, quantity, price, leg)
+        self._executed += 1
+        done = Execution(f"x{order.id}.{self._executed}", self.timeline.now, quantity, price, leg)
         order.executions.append(done)
         self._move(order.body.symbol, order.sign * quantity, price)
         if order.status not in ENDED:
