@@ -41,7 +41,8 @@ q           leave; the accounts go on
 
 ! before a word asks for attention.
 Times are UTC; those of orders and alerts are the feed's.
-"broker" is the broker's record when it was last compared."""
+"theirs" is the broker's record when it was last compared; - where
+something was filled since."""
 
 
 class Top(App[None]):

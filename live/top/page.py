@@ -24,7 +24,7 @@ WIDE = (
     "account", "state", "strategy", "broker", "equity", "day P&L", "pos", "ord", "unk", "denied", "feed", "requests",
     "queue", "p99", "to wire", "memory", "said",
 )  # fmt: skip
-POSITIONS = ("symbol", "ours", "broker", "price", "last", "P&L", "")
+POSITIONS = ("symbol", "ours", "theirs", "price", "last", "P&L", "")
 ORDERS = ("decided", "symbol", "quantity", "state", "filled", "price", "reason", "history")
 SHOWN_ORDERS = 100
 SHOWN_ALERTS = 50
@@ -118,7 +118,7 @@ def _account(view: AccountView, *, wide: bool) -> tuple[str, ...]:
     status, names = view.status, WIDE if wide else NARROW
     state = f"! {view.state}" if view.state in ("problem", "silent", "halted") else view.state
     cells = {"account": view.name, "state": state, "said": age(view.age_s)}
-    cells |= {"strategy": view.place.strategy, "broker": view.place.broker}
+    cells |= {"strategy": Path(view.place.strategy).stem, "broker": view.place.broker}
     if status is not None:
         cells |= _figures(status)
     return tuple(cells.get(name, "-") for name in names)
@@ -161,7 +161,7 @@ def _positions(view: AccountView) -> list[tuple[str, ...]]:
             f"{line.price:.4f}" if line.price == line.price else "-",
             f"{line.last:.4f}" if line.last == line.last else "-",
             signed(line.pnl),
-            "! differs" if line.differs else "" if line.broker is not None else "not compared",
+            "! differs" if line.differs else "",
         )
         for line in view.positions()
     ]
@@ -234,11 +234,11 @@ def _feeds(view: AccountView) -> str:
 
 
 def _alerts(view: AccountView, standing: list[Active]) -> str:
-    ours = [alert for alert in standing if alert.account in ("", view.name)]
+    """What stands, of every account; then what the core of this one told, the newest first."""
     lines = [
         f"! {alert.severity:<8} {moment(alert.since)} {alert.name}: {alert.text}"
         + (f" (seen by {alert.seen_by})" if alert.seen_by else "")
-        for alert in ours
+        for alert in standing
     ]
     told = list(view.story.alerts)[-SHOWN_ALERTS:]
     lines += [f"  {alert.level:<8} {moment(alert.ts)} {alert.name}: {alert.text}" for alert in reversed(told)]

@@ -13,9 +13,10 @@ from textual.widgets import DataTable, Static
 from live.top.page import Line
 
 _FIGURE = re.compile(r"[-+]?[\d,]*\.?\d+([a-zA-Z%/ ].*)?|-")
-_GOOD, _BAD = re.compile(r"\+[\d,.]+"), re.compile(r"!|-[\d,.]+\d")
+_GOOD, _BAD = re.compile(r"\+[\d,]+\.\d\d"), re.compile(r"!|-[\d,]+\.\d\d$")
 PANES = ("Positions", "Orders", "Risk", "Feeds", "Alerts", "Log")
-TABLES = ("Positions", "Orders")
+WORDS = ("account", "state", "strategy", "broker", "feed", "symbol", "decided", "reason", "history", "")
+"""Columns of words; figures stand to the right under a heading that does too."""
 
 
 class Lines(DataTable[Any]):
@@ -34,7 +35,7 @@ class Lines(DataTable[Any]):
         self._columns = columns
         self.clear(columns=True)
         for name in columns:
-            self.add_column(name, key=name or "note")
+            self.add_column(Text(name, justify="left" if name in WORDS else "right"), key=name or "note")
 
     def show(self, lines: list[Line], selected: str = "") -> None:
         """Show these lines, with the cursor on `selected` where it is among them; else on its line, or still on top."""

@@ -27,7 +27,8 @@ State = Literal["problem", "never run", "silent", "halted", "running", "ended"]
 class PositionView:
     """A position, ours and the broker's. broker: shares in its last record, None where it was never asked.
 
-    price: average of what opened it; last: close of the last row; pnl: of what is held, dollars; NaN where unknown.
+    price: average of what opened it, where the fills read so far add up to `ours`; last: close of the last row; pnl:
+    of what is held, dollars; NaN where unknown.
     """
 
     symbol: str
@@ -108,7 +109,7 @@ class AccountView:
         for symbol in sorted(ours | theirs):
             held, last = self.story.held.get(symbol), self.story.closes.get(symbol, float("nan"))
             quantity = ours.get(symbol, 0.0)
-            price = held.price if held is not None and held.quantity else float("nan")
+            price = held.price if held is not None and held.quantity == quantity else float("nan")
             broker = None if books is None or self._is_older(books.ts, symbol) else theirs.get(symbol, 0.0)
             lines.append(PositionView(symbol, quantity, broker, price, last, (last - price) * quantity))
         return lines
