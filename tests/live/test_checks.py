@@ -26,6 +26,7 @@ from live.risk_limits import proposed
 from live.steady import SteadyClock
 
 REHEARSAL = "0@0*1"
+PRIVATE = "unofficial = true\ntrading = true"
 
 
 @pytest.fixture(autouse=True)
