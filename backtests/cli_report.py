@@ -167,6 +167,7 @@ def _of_session(
     result = run_backtest(
         rows.bars, strategy, plan["params"], Costs(**plan["costs"]),
         book=rows.book, rule=Rule(**plan["rule"]), cash=plan["cash"], clock=plan["clock"], origin=rows.origin,
+        ledger=None,
     )  # fmt: skip
     return result, {"session": told}
 

@@ -10,7 +10,7 @@ from typing import Any
 from backtests.evidence import Evidence
 from backtests.report_manifest import Extras, bare
 from backtests.report_session import verdict as session_verdict
-from backtests.report_text import count, money, percent, plain, small
+from backtests.report_text import count, day_of, money, percent, plain, small
 from backtests.result import Result
 from backtests.session import Apart
 from data.calendar import parse_clock, periods_per_year
@@ -25,6 +25,7 @@ WORDS = {
     "versions": "version",
     "commit": "commit of the code",
     "recipe": "asked for",
+    "sealed": "sealed, so left out from",
 }
 REAL, SIMULATED, UNSTATED = "Real prices", "Simulated data", "Origin of data not stated"
 TOUCHED = (
@@ -79,6 +80,8 @@ def provenance_rows(
         if name in ELSEWHERE:
             continue
         label = WORDS.get(name, name.replace("_", " "))
+        if name == "sealed":
+            value = day_of(int(value))
         if isinstance(value, Mapping):
             rows += [(f"{label}: {key}", _listed(inner)) for key, inner in value.items()]
         else:

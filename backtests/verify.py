@@ -17,6 +17,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from backtests.engine import run_backtest
 from backtests.report import drawn
 from backtests.report_manifest import KIND, VERSION, Extras, bare, carried, digest, symbol_hashes
@@ -130,6 +132,7 @@ def _verified(
         cash=manifest["start_cash"],
         clock=manifest["clock"],
         origin=origin,
+        ledger=None,  # nothing is tried: it was
     )
     told = manifest["provenance"]
     result.__dict__["provenance"] = result.provenance | {name: told[name] for name in ("versions", "commit")}
@@ -209,8 +212,13 @@ def _rows(path: Path, manifest: dict[str, Any], data: str | None, label: str | N
     """The rows, with the hash that the report names, and the origin that the page states."""
     told = manifest["rows"]
     provenance = manifest["provenance"]
-    origin = {name: provenance[name] for name in ("source", "simulated", "recipe") if name in provenance}
+    origin = {name: value for name, value in provenance.items() if name in ("source", "simulated", "sealed", "recipe")}
     rows = _loaded(path, manifest, data, label)
+    if "sealed" in origin:  # the seal may have been opened since
+        before = int(np.searchsorted(rows.bars.session, int(origin["sealed"])))
+        rows = rows._replace(
+            bars=rows.bars.rows(0, before), book=None if rows.book is None else rows.book.rows(0, before)
+        )
     bars, book = rows.bars, rows.book
     hashed = content_hash(bars, book)
     if hashed != told["hash"]:

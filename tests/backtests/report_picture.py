@@ -1,7 +1,7 @@
 """The picture of a report for the README: `python tests/backtests/report_picture.py [docs/report.png]`.
 
-Real daily prices of the sample, `strategies/ma_cross.py`, its certificate, vectorbt's judgement; drawn by chromium in
-the light theme.
+Real daily prices of the sample, `strategies/ma_cross.py`, its certificate, vectorbt's judgement, and what
+`research.validate` found against it; drawn by chromium in the light theme.
 """
 
 import io
@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-WIDTH, HEIGHT = 1240, 1645
+WIDTH, HEIGHT = 1240, 1330
 COLOURS = 96
 
 
@@ -22,14 +22,17 @@ def main(path: Path) -> None:
     """Write the picture, as a palette image so that it stays small."""
     sys.path.insert(0, str(CHECKOUT))
     from backtests.engine import run_backtest
-    from data.sources import sample
-    from strategies.common.certify import certify
+    from backtests.rows import load_rows
+    from research.validate import validate
     from strategies.common.load import load_strategy
 
-    origin = {"source": "sample: WIKI end-of-day prices, adjusted", "simulated": sample.SIMULATED}
-    result = run_backtest(sample.load(), "ma_cross", origin=origin)
+    strategy, rows = load_strategy("ma_cross"), load_rows("sample", start="2004-08-19")
+    verdict = validate(strategy, rows.bars, {"fast": 10, "slow": 50}, sets=60, ledger=None)
+    result = run_backtest(rows.bars, strategy, {"fast": 10, "slow": 50}, origin=rows.origin, ledger=None)
     with tempfile.TemporaryDirectory() as folder:
-        report = result.report(Path(folder) / "report.html", certificate=certify(load_strategy("ma_cross")))
+        report = result.report(
+            Path(folder) / "report.html", certificate=verdict.certificate, evidence=verdict.evidence()
+        )
         shot = photograph(report)
     picture = Image.open(io.BytesIO(shot)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
     path.parent.mkdir(exist_ok=True)

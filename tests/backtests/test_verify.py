@@ -16,6 +16,7 @@ from backtests.rows import load_rows
 from backtests.verify import verify
 from data.door import call
 from data.errors import DataError, UsageError
+from data.seals import open_seal, seal
 from data.sources.random_walk import random_bars
 from data.store import Store
 from data.tape import read_tape, write_tape
@@ -143,7 +144,7 @@ def test_a_chart_s_value_is_named(sample_report, place, edit):
         (lambda m: m["params"].__setitem__("fast", 11), "the manifest's"),
         (lambda m: m["costs"].__setitem__("slippage_bps", 0.0), "the manifest's"),
         (lambda m: m["rows"].__setitem__("hash", "0" * 64), "have changed since"),
-        (lambda m: m["provenance"].__setitem__("code_hash", "0" * 64), "the numbers and trades of its manifest come out the same here"),
+        (lambda m: m["provenance"].__setitem__("code_hash", "0" * 64), "numbers and trades of its manifest"),
         (lambda m: m["provenance"].__setitem__("source", "a better one"), "the rows' source is 'sample'"),
         (lambda m: m["strategy"].__setitem__("source_hash", "0" * 64), "is not the one that ran"),
         (lambda m: m["extras"]["notes"][0].__setitem__("symbol", "MSFT"), "'IBM' in the file, 'MSFT' in the rerun"),
@@ -236,6 +237,19 @@ def test_rows_of_the_store(tmp_path, monkeypatch):
     more, _ = random_bars(300, 2, seed=3, clock="1d")
     Store(tmp_path / "store").put(more, "1d", "history.csv", "all", revision=True, received=1)
     assert "the rows of S1 have changed since" in verify(report).sentence
+
+
+def test_rows_that_were_sealed_stay_left_out_when_the_seal_is_opened(tmp_path):
+    bars, _ = random_bars(300, 1, seed=2, clock="1d")
+    tape, report = tmp_path / "rows.parquet", tmp_path / "report.html"
+    write_tape(tape, bars, clock="1d", source="walk", simulated=True)
+    seal(str(tape), int(bars.session[200]), at_ns=1)
+    with pytest.warns(UserWarning, match="is sealed from"):
+        rows = load_rows(str(tape))
+    write_report(run_backtest(rows.bars, "ma_cross", {"slow": 30}, origin=rows.origin), report)
+    assert "sealed, so left out from" in report.read_text(encoding="utf-8")
+    open_seal(str(tape), by="a person", reason="final", at_ns=2)
+    assert verify(report).ok
 
 
 def test_a_strategy_of_a_file(tmp_path):
