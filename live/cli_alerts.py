@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Accounts = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="[ACCOUNT.toml|DIR]...", help="Account files and folders of them; default: live/accounts."),
+    typer.Argument(metavar="[ACCOUNT.toml|DIR]", help="Account files and folders of them; default: live/accounts."),
 ]
 Folder = Annotated[
     Path | None, typer.Option("--book", metavar="DIR", help="Folder of the daemon's book; default: out/live.")

@@ -9,7 +9,7 @@ import typer
 
 Accounts = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="[ACCOUNT.toml|DIR]...", help="Account files and folders of them; default: live/accounts."),
+    typer.Argument(metavar="[ACCOUNT.toml|DIR]", help="Account files and folders of them; default: live/accounts."),
 ]
 
 

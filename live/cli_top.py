@@ -12,7 +12,7 @@ from data.errors import UsageError
 
 Accounts = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="[ACCOUNT.toml|DIR]...", help="Account files and folders of them; default: live/accounts."),
+    typer.Argument(metavar="[ACCOUNT.toml|DIR]", help="Account files and folders of them; default: live/accounts."),
 ]
 
 
