@@ -19,6 +19,7 @@ from live.cli_fleet import fleet
 from live.cli_hub import hub
 from live.cli_login import login
 from live.cli_metrics import metrics
+from live.cli_rehearse import rehearse
 from live.cli_resolve import resolve
 from live.cli_run import run_account
 from live.cli_top import top
@@ -167,6 +168,7 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
 
 app.command(name="run")(run_account)
 app.command()(sandbox)
+app.command()(rehearse)
 app.command()(export)
 for each in (login, arm, status, halt, resume, flatten, resolve, hub, metrics, top):
     app.command()(each)

@@ -51,11 +51,15 @@ async def write_accounts(box: Sandbox, folder: Path, strategy: str = "momentum")
 
 
 def account_text(box: Sandbox, broker: str, state: Path, strategy: str) -> str:
-    """An account file for one of the brokers; every limit is set."""
+    """An account file for one of the brokers; every limit is set.
+
+    Robinhood keeps a stop or a target standing, not both, so there the rule looks at them on closes.
+    """
     import json
 
     from live.core.limits import DEFAULTS
 
+    clock = {60: "1m", 86_400: "1d"}.get(box.market.bar_s, f"{box.market.bar_s}s")
     symbols = ", ".join(json.dumps(symbol) for symbol in box.market.symbols)
     lines = [
         "# An account of the sandbox: no money, and nothing outside of this machine.",
@@ -64,7 +68,11 @@ def account_text(box: Sandbox, broker: str, state: Path, strategy: str) -> str:
         f"broker = {json.dumps(broker)}",
         *(["unofficial = true"] if broker == "robinhood_private" else []),
         f"symbols = [{symbols}]",
+        f"clock = {json.dumps(clock)}",
+        'feed = "alpaca"',
+        "warm = 30",
         f"state = {json.dumps(str(state.resolve()))}",
+        *(["", "[rule]", 'stops = "close"'] if broker != "alpaca" else []),
         "",
         "[limits]",
         *(f"{name} = {json.dumps(LOOSE.get(name, value))}" for name, value in DEFAULTS.items()),

@@ -122,8 +122,6 @@ class BrokerFaults:
 
     def of_request(self, operation: str) -> str:
         """What happens to this request, or ""."""
-        if self.paused:
-            return ""
         self.counts["any"] = self.counts.get("any", 0) + 1
         return self._hit(operation, ("any", operation))
 
@@ -153,6 +151,8 @@ class BrokerFaults:
 
     def _hit(self, operation: str, names: tuple[str, ...], what: str = "") -> str:
         self.counts[operation] = self.counts.get(operation, 0) + 1
+        if self.paused:
+            return ""
         for of, name, hits, chance in self._rules:
             if of in names and (self.counts[of] in hits or (chance and self._chance.random() < chance)):
                 self.injected.append((what or operation, name))

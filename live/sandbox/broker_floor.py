@@ -77,10 +77,13 @@ class TapeFloor:
     Args:
         market: the tape. now: UTC nanoseconds of the tape.
         deep: times the shares that the tape shows at its best price that may be had there.
+
+    shut: nothing trades any more.
     """
 
     def __init__(self, market: Market, now: Callable[[], int], deep: float = 5.0) -> None:
         self.now = now
+        self.shut = False
         self._market, self._deep = market, Decimal(str(deep))
         self._taken: dict[tuple[str, Side], tuple[int, Decimal]] = {}
         self._halted: dict[str, int] = {}
@@ -114,7 +117,7 @@ class TapeFloor:
         """Between the open and the close of a session, outside of halts."""
         now = self.now()
         opens, closes = self._session(now)
-        if not opens <= now <= closes or now < self._halted.get(symbol, 0):
+        if self.shut or not opens <= now <= closes or now < self._halted.get(symbol, 0):
             return False
         return not any(begin <= now < end for begin, end in self._market.tape(symbol).halts)
 

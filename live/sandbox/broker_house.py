@@ -95,6 +95,14 @@ class House:
         await self.agent.stop()
         await self.private.stop()
 
+    def close(self) -> None:
+        """The market shuts for good, and everything works: what happened so far can be learnt."""
+        self.floor.shut = True
+        for moments in self.moments:
+            moments.end()
+        for venue in self.venues.values():
+            venue.faults.paused = True
+
     def environment(self) -> dict[str, str]:
         """The variables that lead a client of each broker here."""
         return {

@@ -45,6 +45,12 @@ class Moments:
             self._silent_until = 0
             self._box.updates.silence(False)
 
+    def end(self) -> None:
+        """Nothing more happens, and what lasts is over."""
+        self._due = []
+        self._down_until = min(self._down_until, 1)
+        self._silent_until = min(self._silent_until, 1)
+
     def _happen(self, name: str, now: int) -> None:
         what, _, fault = name.partition(".")
         venue, box = self._venue, self._box

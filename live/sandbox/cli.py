@@ -33,8 +33,8 @@ def sandbox(
     ] = "full",
     cash: Annotated[float, typer.Option(min=1.0, help="Dollars of each broker's account at the start.")] = 100_000.0,
     stamps: Annotated[
-        str, typer.Option(help="The time that orders carry: wall, as a program's own clock has it, or the tape's.")
-    ] = "wall",
+        str, typer.Option(help="The time that orders carry: the tape's, or wall, as a program of yours may have it.")
+    ] = "tape",
     record: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the brokers' own record there at the end, as JSON.")
     ] = None,
@@ -46,6 +46,7 @@ def sandbox(
 ) -> int:
     """Serve a tape as Alpaca, Polygon, Robinhood and OpenAI on this machine, and print the variables to export."""
     import asyncio
+    import os
 
     from data.errors import UsageError
     from live.sandbox.broker_plan import divided
@@ -55,7 +56,7 @@ def sandbox(
     from live.sandbox.server import Sandbox
     from live.sandbox.terms import Terms
 
-    for name, value, known in (("plan", plan, ("full", "basic")), ("stamps", stamps, ("wall", "tape"))):
+    for name, value, known in (("plan", plan, ("full", "basic")), ("stamps", stamps, ("tape", "wall"))):
         if value not in known:
             raise UsageError(f"there is no {name} {value!r}; there is {', '.join(known)}")
     if tape is not None and random_walk:
@@ -67,7 +68,12 @@ def sandbox(
         market,
         speed=speed,
         faults=Faults.parse(plans.market),
-        terms=Terms(plan=plan),
+        terms=Terms(
+            plan=plan,
+            # Other keys than the sandbox's own, for a test of where keys are seen.
+            key=os.environ.get("SANDBOX_KEY") or Terms.key,
+            secret=os.environ.get("SANDBOX_SECRET") or Terms.secret,
+        ),
         live=True,
         begin_ns=market.session_start(begin),
         skip_closed=True,

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from data.sources.rehearsal import told
 from live.sandbox.alpaca_rest import AlpacaRest
 from live.sandbox.clock import SandboxClock
 from live.sandbox.faults import Faults
@@ -33,7 +34,8 @@ class Sandbox:
         brokers: serve Alpaca's and Robinhood's trading, too. broker_faults, cash, stamps: see `broker_house.House`.
 
     `http_url`, `ws_url` and `control_url` are known once it has started; the last one is never faulty: `/record` is the
-    judge's word so far, `/clock` the tape's time. `routes` may be given further paths before that.
+    judge's word so far, `/clock` the tape's time; after a POST to `/close` nothing trades or goes wrong any more, so
+    that everything can be learnt. `routes` may be given further paths before that.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Sandbox:
         control = Routes()
         control.add("GET", "/record", self._record)
         control.add("GET", "/clock", self._clock)
+        control.add("POST", "/close", self._close)
         self.control = HttpServer(control, Faults(), self.clock)
         self.streams = StreamServer(
             market, self.terms, self.faults, self.clock, skip_closed=skip_closed, compress=compress
@@ -109,13 +112,14 @@ class Sandbox:
             "OPENAI_API_KEY": self.terms.key,
             "OPENAI_BASE_URL": f"{self.http_url}/v1",
             "SANDBOX_URL": self.control_url,
+            **({"ONETAPE_REHEARSAL": told(self.clock, self.clock.speed)} if self.live else {}),
             **(self.house.environment() if self.house is not None else {}),
             "no_proxy": "127.0.0.1,localhost",
         }
 
     def record(self) -> dict[str, Any]:
         """What the market and the brokers say happened: the judge of every client."""
-        told = {
+        body = {
             "clock": {"start": self.clock.start_ns, "now": self.clock.now(), "speed": self.clock.speed},
             "market": {
                 "source": self.market.source,
@@ -124,13 +128,18 @@ class Sandbox:
                 "faults": [{"ts": each.ts, "name": each.name, "what": each.what} for each in self.faults.injected],
             },
         }
-        return told | ({"brokers": self.house.record()} if self.house is not None else {})
+        return body | ({"brokers": self.house.record()} if self.house is not None else {})
 
     def _record(self, _request: Request) -> Response:
         return answer(self.record())
 
     def _clock(self, _request: Request) -> Response:
         return answer({"now": self.clock.now(), "speed": self.clock.speed, "done": self.streams.done.is_set()})
+
+    def _close(self, _request: Request) -> Response:
+        if self.house is not None:
+            self.house.close()
+        return answer({})
 
     def _horizon(self) -> int:
         return self.clock.now() if self.live else FOREVER_NS

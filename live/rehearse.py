@@ -1,0 +1,246 @@
+"""A dress rehearsal: the whole live process against a sandbox beside it, and what the sandbox says of it afterwards.
+
+    sandbox (a process) ── market, broker ──> python -m live run (a process, the real shell) ── its feed (a process)
+        └──────────── record ─────────> the comparison here <──────────── journal
+
+No key and no money: whatever would lead to a vendor leads to this machine, and the account file is a copy with
+everything taken out that money could follow.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from data.calendar import MINUTE_NS, SECOND_NS
+from data.errors import ConfigError, UnavailableError, UsageError
+from live.account import Account, load_account
+from live.header import CHECKOUT
+from live.rehearse_account import rehearsal_text
+from live.rehearse_books import Compared, compare_books
+from live.rehearse_parity import Parity, alerts_of, parity
+
+READY_S = 120.0
+QUIET_S = 120.0
+LEAST_QUIET_S = 4.0
+GOODBYE_S = 60.0
+LOOK_S = 0.1
+
+
+class Wishes(msgspec.Struct, frozen=True):
+    """What is rehearsed. minutes: of the tape; 0 for all of it. begin: sessions that are history already."""
+
+    tape: Path
+    speed: float
+    faults: str
+    folder: Path
+    minutes: float = 0.0
+    begin: int = 0
+    cash: float = 100_000.0
+
+
+class Rehearsed(msgspec.Struct):
+    """What came of it. code: how the live process ended, said: what it said; injected: faults, by name."""
+
+    account: str
+    broker: str
+    tape: str
+    minutes: float
+    code: int
+    said: list[str]
+    summary: dict[str, Any]
+    injected: dict[str, int]
+    requests: dict[str, int]
+    alerts: dict[str, int]
+    books: Compared
+    parity: Parity
+    folder: str
+
+    @property
+    def exit_code(self) -> int:
+        """0; 7 where the books differ; 3 where the decisions do; else the live process's own."""
+        if self.books.differences:
+            return 7
+        if self.parity.different:
+            return 3
+        return 0 if self.code in (0, 130) else self.code
+
+
+def rehearse(path: Path, wishes: Wishes) -> Rehearsed:
+    """Run an account's whole live process against the sandbox.
+
+    Raises:
+        ConfigError: the account cannot be rehearsed. UnavailableError: the sandbox or the process did not start.
+    """
+    account = load_account(path)
+    if account.broker == "paper":
+        raise ConfigError(
+            f"account {account.name!r} is of paper, which has no broker to rehearse with; trade the tape: "
+            f"python -m live run {path} --replay {wishes.tape}"
+        )
+    if any(wishes.folder.glob("*/*.journal")):
+        raise UsageError(f"{wishes.folder} holds a rehearsal already; name another folder with --out")
+    state = wishes.folder / "state"
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    box = _Process(
+        [
+            "-m", "live", "sandbox", "--tape", str(wishes.tape.resolve()), "--speed", f"{wishes.speed:g}",
+            "--faults", wishes.faults, "--begin", str(wishes.begin), "--cash", f"{wishes.cash:g}", "--json",
+            "--write-accounts", str(wishes.folder / "sandbox"), "--record", str(wishes.folder / "record.json"),
+        ],
+        wishes.folder / "sandbox",
+        os.environ,
+    )  # fmt: skip
+    try:
+        told = box.first_document()
+        return _rehearsed(account, wishes, state, told)
+    finally:
+        box.end(signal.SIGTERM)
+
+
+def _rehearsed(account: Account, wishes: Wishes, state: Path, told: dict[str, Any]) -> Rehearsed:
+    told.pop("accounts", None)
+    control = str(told["SANDBOX_URL"])
+    record = _ask(f"{control}/record")
+    _take_login(wishes.folder / "sandbox" / "state", state, account)
+    derived = wishes.folder / f"{account.name}.toml"
+    warm = account.warm if wishes.begin else 0
+    derived.write_text(rehearsal_text(account, list(record["market"]["symbols"]), state, warm), "utf-8")
+    start_ns = int(record["clock"]["now"])
+    runner = _Process(
+        ["-m", "live", "run", str(derived), "--json"],
+        wishes.folder / "run",
+        os.environ | {str(k): str(v) for k, v in told.items()},
+    )
+    try:
+        end_ns = start_ns + int(wishes.minutes * MINUTE_NS) if wishes.minutes else 0
+        while runner.is_running:
+            clock = _ask(f"{control}/clock")
+            if clock["done"] or (end_ns and clock["now"] >= end_ns):
+                break
+            time.sleep(LOOK_S)
+        if runner.is_running:
+            _ask(f"{control}/close", b"")  # nothing trades or fails any more: what happened can now be learnt
+            time.sleep(max(QUIET_S / wishes.speed, LEAST_QUIET_S))
+    finally:
+        code = runner.end(signal.SIGTERM)
+    record = _ask(f"{control}/record")
+    return _told(account, wishes, state, record, runner, code, start_ns)
+
+
+def _told(
+    account: Account, wishes: Wishes, state: Path, record: dict[str, Any], runner: _Process, code: int, start_ns: int
+) -> Rehearsed:
+    journal = state / f"{account.name}.journal"
+    if not journal.exists():
+        raise UnavailableError(f"the live process did not begin: {runner.last_words() or f'exit {code}'}")
+    theirs = record["brokers"][account.broker]
+    injected = dict(theirs["faults"])
+    for fault in record["market"]["faults"]:
+        name = f"market.{fault['name']}"
+        injected[name] = injected.get(name, 0) + 1
+    return Rehearsed(
+        account=account.name,
+        broker=account.broker,
+        tape=str(wishes.tape),
+        minutes=round((record["clock"]["now"] - start_ns) / SECOND_NS / 60.0, 1),
+        code=code,
+        said=runner.errors(),
+        summary=runner.document(),
+        injected=dict(sorted(injected.items())),
+        requests=theirs["requests"],
+        alerts=alerts_of(journal),
+        books=compare_books(journal, account.strategy, theirs),
+        parity=parity(journal, account.strategy),
+        folder=str(wishes.folder),
+    )
+
+
+def _take_login(source: Path, state: Path, account: Account) -> None:
+    """The login that the sandbox made: one program's alone, so it is moved."""
+    for suffix in ("grant", "token"):
+        made = source / f"sandbox-{account.broker}.{suffix}"
+        if made.exists():
+            made.rename(state / f"{account.name}.{suffix}")
+
+
+def _ask(url: str, body: bytes | None = None) -> dict[str, Any]:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    request = urllib.request.Request(url, data=body)  # noqa: S310  # the sandbox's own address, of loopback
+    with opener.open(request, timeout=20.0) as answer:
+        told: dict[str, Any] = json.loads(answer.read())
+    return told
+
+
+class _Process:
+    """A process of ours, its output in files beside `base`."""
+
+    def __init__(self, arguments: list[str], base: Path, environment: Any) -> None:
+        self._out, self._err = base.with_suffix(".out"), base.with_suffix(".log")
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self._process = subprocess.Popen(  # noqa: S603  # this program
+                [sys.executable, *arguments],
+                cwd=CHECKOUT,
+                env=dict(environment) | {"PYTHONPATH": str(CHECKOUT)},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def first_document(self) -> dict[str, Any]:
+        """The JSON that it prints once it is ready.
+
+        Raises:
+            UnavailableError, ConfigError, UsageError: it did not get that far; in its own words.
+        """
+        end = time.monotonic() + READY_S
+        while time.monotonic() < end:
+            text = self._out.read_text("utf-8")
+            if text.rstrip().endswith("}"):
+                return dict(json.loads(text))
+            if not self.is_running:
+                words = self.last_words() or "the sandbox did not start"
+                raise (UsageError if self._process.returncode == UsageError.exit_code else UnavailableError)(words)
+            time.sleep(LOOK_S)
+        raise UnavailableError("the sandbox is not ready after two minutes; try again")
+
+    def document(self) -> dict[str, Any]:
+        """The JSON that it printed at its end, nothing where it did not."""
+        try:
+            return dict(json.loads(self._out.read_text("utf-8")))
+        except ValueError:
+            return {}
+
+    def errors(self) -> list[str]:
+        """Every line that it said on standard error."""
+        return self._err.read_text("utf-8", "replace").splitlines()
+
+    def last_words(self) -> str:
+        """The last of them."""
+        said = self.errors()
+        return said[-1].removeprefix("error: ") if said else ""
+
+    def end(self, number: int) -> int:
+        """Ask it to end, and see to it; the exit code."""
+        if self.is_running:
+            self._process.send_signal(number)
+        try:
+            return self._process.wait(GOODBYE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()

@@ -1,0 +1,47 @@
+"""The account file of a rehearsal: the user's own, with everything that money could follow taken out of it."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from data.errors import ConfigError
+from live.account import Account
+
+DROPPED = ("trading", "certificate", "account_suffix", "watchlist")
+TABLES = ("params", "rule", "costs", "limits")
+
+
+def rehearsal_text(account: Account, symbols: list[str], state: Path, warm: int) -> str:
+    """The file as TOML: the same strategy, rule, costs and limits, its state in `state`, its rows from the sandbox.
+
+    Args:
+        symbols: that the tape has.
+
+    Raises:
+        ConfigError: the account trades a symbol that the tape does not have.
+    """
+    wanted = list(account.symbols or symbols)
+    missing = [symbol for symbol in wanted if symbol not in symbols]
+    if missing:
+        raise ConfigError(
+            f"account {account.name!r} trades {missing[0]!r}, the tape has {', '.join(symbols)}; take another tape"
+        )
+    told = tomllib.loads(account.path.read_text("utf-8"))
+    for name in DROPPED:
+        told.pop(name, None)
+    if str(told["strategy"]).endswith(".py") or "/" in str(told["strategy"]):
+        told["strategy"] = str((account.path.parent / Path(told["strategy"]).expanduser()).resolve())
+    told |= {"symbols": wanted, "state": str(state), "feed": account.feed or "alpaca", "warm": min(account.warm, warm)}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in told.items() if name not in TABLES]
+    for table in TABLES:
+        if told.get(table):
+            lines += ["", f"[{table}]", *(f"{name} = {json.dumps(value)}" for name, value in told[table].items())]
+    return "\n".join(lines) + "\n"
+
+
+def sources_of(record: dict[str, Any]) -> list[str]:
+    """The symbols of a sandbox's record."""
+    return [str(symbol) for symbol in record["market"]["symbols"]]
