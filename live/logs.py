@@ -31,6 +31,7 @@ from live.logs_redact import Redactor
 
 if TYPE_CHECKING:
     from live.account import Account
+    from live.core.commands import Alert
 
 BYTES = 10_000_000
 ROTATED = 3
@@ -72,6 +73,10 @@ class Log:
     def critical(self, event: str, **fields: Any) -> None:
         """What a person must look at now."""
         self._logger.critical(event, **fields)
+
+    def tell(self, alert: Alert) -> None:
+        """An alert of the core, by its name and at its level."""
+        getattr(self, alert.level)(alert.name, text=alert.text, ts=alert.ts)
 
     def close(self) -> None:
         """Write what waits, and let go of the file."""

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from data.errors import ConfigError
 from data.settings import MASK, load_settings
+from live.core.commands import Alert
 from live.logs import KEEP_DAYS, open_log, setup
 from live.logs_redact import Redactor
 
@@ -74,6 +75,16 @@ def test_libraries_warnings_and_exceptions_are_lines_too(tmp_path):
     first, second = lines(path)
     assert (first["event"], first["logger"], first["level"]) == ("lost the line", "websockets.client", "warning")
     assert "RuntimeError: it broke" in second["exception"]
+
+
+def test_an_alert_of_the_core_is_a_line(tmp_path):
+    with open_log(tmp_path / "desk.log") as log:
+        log.tell(Alert(7, "critical", "order.unknown", "order u has been unknown for 30 s"))
+    (line,) = lines(tmp_path / "desk.log")
+    del line["timestamp"]
+    assert line == {
+        "level": "critical", "event": "order.unknown", "text": "order u has been unknown for 30 s", "ts": 7,
+    }  # fmt: skip
 
 
 def test_the_level_is_the_settings(tmp_path):
