@@ -176,10 +176,10 @@ def bands_of(item: BandsMessage, recv_ts: int) -> MarketEvent:
 
 
 def crypto_trade_of(item: CryptoTradeMessage, recv_ts: int) -> MarketEvent:
+    # Here 1 and 2 say who crossed the spread; in stocks the same numbers are sale conditions.
     side = "sell" if item.c and 1 in item.c else "buy" if item.c and 2 in item.c else ""
-    codes = join_conditions(item.c)
     at = nanoseconds(item.t)
-    return Trade(item.pair, at, recv_ts, item.p, item.s, codes, side, item.i, str(item.x))  # type: ignore[arg-type]
+    return Trade(item.pair, at, recv_ts, item.p, item.s, "", side, item.i, str(item.x))  # type: ignore[arg-type]
 
 
 def crypto_quote_of(item: CryptoQuoteMessage, recv_ts: int) -> MarketEvent:
