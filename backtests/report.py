@@ -31,6 +31,7 @@ from backtests.report_traces import payload
 from backtests.result import Result
 from backtests.session import Apart, reconcile, result_of_session
 from data.errors import UsageError
+from data.tape import replacing
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -44,9 +45,18 @@ def write_report(result: Result, path: str | Path, **extras: Any) -> Path:
 
     Args:
         extras: fields of `Extras`: certificate, judge, paper, session, evidence, notes, benchmark, with_source.
+
+    Raises:
+        DataError: the file cannot be written; what `report_html` raises.
     """
+    return written(path, report_html(result, **extras))
+
+
+def written(path: str | Path, page: str) -> Path:
+    """A page as a file, whole or not at all; folders are made."""
     path = Path(path)
-    path.write_text(report_html(result, **extras), encoding="utf-8", newline="\n")
+    with replacing(path) as draft:
+        draft.write_text(page, encoding="utf-8", newline="\n")
     return path
 
 

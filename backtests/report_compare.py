@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from backtests.figures import bands, bars, figure, scale
-from backtests.report import embedded, environment, read_template, trusted
+from backtests.report import embedded, environment, read_template, trusted, written
 from backtests.report_proof import origin
 from backtests.report_tables import span, stat
 from backtests.report_text import count, local_seconds, money, number, percent, plain
@@ -34,9 +34,7 @@ HEADLINES = (
 
 def write_comparison(first: Result, second: Result, path: str | Path) -> Path:
     """Write the page and return where it is. Equal input gives equal bytes."""
-    path = Path(path)
-    path.write_text(comparison_html(first, second), encoding="utf-8", newline="\n")
-    return path
+    return written(path, comparison_html(first, second))
 
 
 def comparison_html(first: Result, second: Result) -> str:

@@ -20,8 +20,14 @@ def test_the_backtest_benchmark_gives_rows_beside_every_peer(runner, tmp_path, c
     path = tmp_path / "figures" / "bench.json"
     assert runner.main(["backtest", "--quick", "--json", str(path)]) == 0
     written = json.loads(path.read_text())
-    assert [row.get("peer") for row in written["rows"]][3:] == ["vectorbt (rust)", "vectorbt (numba)", "backtesting.py"]
-    assert all(row["value"] > 0.0 and row["unit"] == "ms" for row in written["rows"])
+    assert [row.get("peer") for row in written["rows"]][3:6] == [
+        "vectorbt (rust)",
+        "vectorbt (numba)",
+        "backtesting.py",
+    ]
+    assert all(row["value"] > 0.0 for row in written["rows"])
+    assert {row["unit"] for row in written["rows"]} == {"ms", "MB"}
+    assert [row["what"].split(", ")[-1] for row in written["rows"][6:8]] == ["written", "file"]
     assert "budget" in capsys.readouterr().out
 
 

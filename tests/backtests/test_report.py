@@ -12,6 +12,7 @@ import pytest
 from backtests.engine import run_backtest
 from backtests.report import embedded, report_html, write_report
 from backtests.report_traces import WHOLE
+from data.errors import DataError
 from data.sources import sample
 from data.sources.random_walk import random_bars
 from data.types import Bars
@@ -86,6 +87,12 @@ def test_the_path_written_is_returned(daily, tmp_path):
     path = tmp_path / "report.html"
     assert write_report(daily, path) == path
     assert path.exists()
+
+
+def test_a_file_that_cannot_be_written_is_one_sentence(daily, tmp_path):
+    with pytest.raises(DataError, match="cannot be written"):
+        write_report(daily, tmp_path)
+    assert write_report(daily, tmp_path / "new" / "folder" / "report.html").exists()
 
 
 def test_every_section_has_its_place(html):
