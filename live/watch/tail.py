@@ -78,8 +78,11 @@ class Tail:
             return True
         try:
             db.set_busy_timeout(500)
-            self._read(db)
             self.problem = ""
+            if db.execute("SELECT 1 FROM sqlite_schema").fetchone() is None:
+                self._stamp = None  # it is being made: look again
+                return False
+            self._read(db)
             if self.unread:
                 self.problem = (
                     f"{self.path.name} has {self.unread} records that cannot be read: damaged, or of newer code"

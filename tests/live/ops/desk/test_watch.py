@@ -250,6 +250,18 @@ def test_a_file_that_is_no_journal_is_a_problem_and_not_an_error(desk):
     assert "desk.journal cannot be read" in view.problem
 
 
+def test_a_journal_that_is_being_made_is_no_problem(desk):
+    desk.account()
+    watch = Watch([desk.folder], desk.clock)
+    (desk.state / "desk.journal").touch()
+    assert (watch.look()[0].state, watch.look()[0].problem) == ("never run", "")
+    (desk.state / "desk.journal").unlink()
+    journal = desk.journal()
+    written(journal, submit("a"))
+    assert list(watch.look()[0].story.orders) == ["a"]
+    journal.close()
+
+
 def test_positions_are_shown_against_the_broker(desk):
     desk.account()
     journal = desk.journal()
