@@ -168,7 +168,7 @@ class Backup:
                 "strategy": _strategy_file(member).name if _is_beside(member) else "",
                 "broker": member.account.broker,
                 "trading": member.account.trading,
-                "keys": sorted(read_env(member.env)) if member.env is not None else [],
+                "keys": _names(member),
             }
             for member in self.fleet.members
         }
@@ -205,6 +205,13 @@ def files_of(member: Member) -> Iterator[tuple[str, Path]]:
         yield account.certificate.name, account.certificate
     yield "halted", Control(account.state, account.name).flag
     yield "armed", armed_path(account)
+
+
+def _names(member: Member) -> list[str]:
+    """What the account's env file gives, by name; nothing where it cannot be read here."""
+    with contextlib.suppress(ConfigError):
+        return sorted(read_env(member.env)) if member.env is not None else []
+    return []
 
 
 def secrets_of(fleet: Fleet) -> dict[bytes, str]:

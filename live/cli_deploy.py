@@ -42,7 +42,7 @@ def _whole() -> type:
     import yaml
 
     class Whole(yaml.SafeDumper):
-        def ignore_aliases(self, data: object) -> bool:
+        def ignore_aliases(self, *_: object) -> bool:
             return True
 
     return Whole

@@ -41,7 +41,7 @@ def up(
     import shlex
     import sys
 
-    from data.errors import UsageError
+    from data.errors import DataError, UsageError
     from live.fleet import Supervisor
     from live.fleet_child import Source, preload
     from live.fleet_files import load_fleet
@@ -70,13 +70,15 @@ def up(
     with held(loaded.state / "fleet.lock", f"fleet {loaded.name}"):
         supervisor = Supervisor(
             loaded,
-            Source(hub=loaded.hub if hub is None else hub.absolute()),
+            Source(hub=loaded.hub if hub is None else hub.absolute(), speed=speed, live=replay is None),
             make if hub is None else None,
             again=["-m", "live", "fleet", "up", *words, "--rolling"],
             rolling=rolling,
             tell=lambda sentence: print(sentence, file=sys.stderr, flush=True),
         )
         supervisor.run()
+    if supervisor.failed:
+        raise DataError(supervisor.failed)
 
 
 def _detach(loaded: Fleet, words: list[str]) -> None:
@@ -213,7 +215,7 @@ def down(folder: Folder, names: Names = None) -> None:
     from data.errors import UnavailableError
     from live.fleet import send
     from live.fleet_files import load_fleet
-    from live.fleet_state import ask, holder
+    from live.fleet_state import ask, holder, read_status
 
     loaded = load_fleet([folder])
     locks = {member.name: member.account.lock for member in loaded.members if not names or member.name in names}
@@ -225,7 +227,12 @@ def down(folder: Folder, names: Names = None) -> None:
                 send(pid, signal.SIGTERM)
     waited = list(locks.values()) if names else [*locks.values(), loaded.state / "fleet.lock"]
     until = time.monotonic() + DOWN_S
-    while any(holder(lock) for lock in waited):
+
+    def runs(name: str) -> bool:
+        told = read_status(loaded.state) if holder(loaded.state / "fleet.lock") else None
+        return told is not None and any(each.name == name and each.pid for each in told.runners)
+
+    while any(holder(lock) for lock in waited) or any(runs(name) for name in locks):
         if time.monotonic() > until:
             raise UnavailableError(f"not all ended within {DOWN_S:g} s; see: python -m live fleet status {folder}")
         time.sleep(0.05)
@@ -271,7 +278,7 @@ def run_account(
 
     if (hub is None) == (replay is None):
         raise UsageError("say where the market comes from: --hub SOCKET or --replay TAPE")
-    return run_one(account, Source(hub, replay, speed))
+    return run_one(account, Source(hub, replay, speed, live=replay is None))
 
 
 @fleet.command()

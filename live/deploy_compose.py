@@ -63,9 +63,14 @@ def compose(fleet: Fleet, feed: Sequence[str], *, image: str = "onetape", backup
     return {
         "services": services,
         "networks": {"inside": {"internal": True}, "outside": {}},
-        "volumes": {"run": {}, "prometheus": {}, "grafana": {}, "research": {}},
+        "volumes": {"run": {"driver_opts": _memory()}, "prometheus": {}, "grafana": {}, "research": {}},
         "secrets": {"grafana_password": {"file": "${ONETAPE_GRAFANA_PASSWORD_FILE:-./grafana.password}"}},
     }
+
+
+def _memory() -> dict[str, str]:
+    """A volume in memory that belongs to the user our services run as."""
+    return {"type": "tmpfs", "device": "tmpfs", "o": "uid=${ONETAPE_UID:-1000},gid=${ONETAPE_GID:-1000},mode=0700"}
 
 
 def service_name(member: Member) -> str:

@@ -75,6 +75,8 @@ def units(
     folder = str(fleet.folder)
     states = sorted({member.account.state for member in fleet.members} | {fleet.state})
     found: dict[str, str] = {}
+    secret = [path for path in [_env(member) for member in fleet.members] if path is not None]
+    secret += [fleet.folder / "hub.env"] if fleet.hub_env is not None else []
     if each:
         socket = RUN / "hub.sock"
         hub_env = [fleet.folder / "hub.env"] if fleet.hub_env is not None else []
@@ -85,15 +87,17 @@ def units(
         for member in fleet.members:
             found[f"onetape-{member.name}.service"] = made.account(member, socket)
     else:
-        secret = [path for path in [_env(member) for member in fleet.members] if path is not None]
-        secret += [fleet.folder / "hub.env"] if fleet.hub_env is not None else []
         found["onetape-fleet.service"] = made.unit(
             f"{len(fleet.members)} accounts of {fleet.name}", ["fleet", "up", folder, "--feed", words], "fleet",
             credentials=secret, writes=states, more="OOMPolicy=continue\nKillMode=mixed\n", memory_mb=made.fleet_mb,
         )  # fmt: skip
     if backup is not None:
         found["onetape-backup.service"] = made.unit(
-            f"Backup of {fleet.name}", ["backup", folder, "--to", str(backup)], "backup", writes=[*states, backup]
+            f"Backup of {fleet.name}",
+            ["backup", folder, "--to", str(backup)],
+            "backup",
+            writes=[*states, backup],
+            credentials=secret,
         )
     figures = ["metrics", folder, "--state", str(states[0])]
     found["onetape-metrics.service"] = made.unit(

@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from data.errors import ConfigError, OnetapeError
+from data.errors import ConfigError, DataError, OnetapeError, UnavailableError
 from live.control import Control, Status, Word
 from live.fleet_child import Source, spawn, trade
 from live.fleet_files import Fleet, Member, member_of
@@ -101,6 +101,7 @@ class Supervisor:
         self._checked: dict[int, int] = {}
         self._selector = selectors.DefaultSelector()
         self._exec = False
+        self.failed = ""  # why no account can trade
 
     # --- the loop ---------------------------------------------------------------------------------------------------
 
@@ -132,6 +133,7 @@ class Supervisor:
                     notify("WATCHDOG=1")
                 for key, _ in self._selector.select(TICK_S):
                     self._happened(key.data, listener, wake)
+            self._look()  # what came between the last look and the end
             if self._exec:
                 self._publish()
                 notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1_000}")
@@ -242,11 +244,23 @@ class Supervisor:
             code = self._ended(runner.pid, self._hub_handle)
             if code is not None:
                 os.close(self._hub_handle)
-                wait_s = self._hub_backoff.crashed(self.now_s())
-                runner.pid, runner.state, runner.crashes = 0, "waiting", runner.crashes + 1
-                runner.said = last_line(self.fleet.log_of(HUB))
-                self._hub_due = self.now_s() + (self.fleet.restart.most_s if wait_s is None else wait_s)
-                self._tell(f"hub: ended with {code} ({runner.said}); started again soon, the runners wait for it")
+                self._hub_gone(runner, code)
+
+    def _hub_gone(self, runner: Runner, code: int) -> None:
+        """The hub ended: it is started again, or, where that would only bring the same, everything ends."""
+        runner.pid, runner.crashes = 0, runner.crashes + 1
+        runner.said = last_line(self.fleet.log_of(HUB))
+        if code in (*NEEDS_A_PERSON, DataError.exit_code):
+            runner.state, self._hub_due = "failed", float("inf")
+            self._tell(f"hub: failed (exit {code}; {runner.said})")
+            if not self.source.live:
+                self.failed = f"no rows: {runner.said}"
+                self.end()
+            return
+        wait_s = self._hub_backoff.crashed(self.now_s())
+        runner.state = "waiting"
+        self._hub_due = self.now_s() + (self.fleet.restart.most_s if wait_s is None else wait_s)
+        self._tell(f"hub: ended with {code} ({runner.said}); started again soon, the runners wait for it")
 
     def _ended(self, pid: int, handle: int | None) -> int | None:
         """The exit code of a process that is over, None while it runs; 1 where it was not our child."""
@@ -284,12 +298,15 @@ class Supervisor:
         else:
             self._crashed(minder, code, now)
         self._tell(f"{minder.member.name}: {runner.state} (exit {code}; {runner.said})")
+        self._publish()
 
     def _crashed(self, minder: Minder, code: int, now: float) -> None:
         runner = minder.runner
         runner.crashes += 1
         runner.said = runner.said if code != 128 + signal.SIGKILL else "it was killed"
         wait_s = minder.backoff.crashed(now)
+        if wait_s is None and code == UnavailableError.exit_code:
+            wait_s = self.fleet.restart.most_s  # the venue is down, not the runner
         if wait_s is None or self._ending:
             runner.state = "looping" if wait_s is None else "stopped"
             runner.said = f"crashed {runner.crashes} times, left down: {runner.said}"

@@ -29,11 +29,15 @@ MOST_LOG_BYTES = 10 << 20
 
 @dataclass(frozen=True)
 class Source:
-    """Where the runners hear the market: a hub's socket, or a tape each plays for itself."""
+    """Where the runners hear the market: a hub's socket, or a tape each plays for itself.
+
+    live: the hub has a live feed, not a tape. speed: of the tape.
+    """
 
     hub: Path | None
     tape: Path | None = None
     speed: float = 1.0
+    live: bool = False
 
 
 def preload() -> None:
@@ -134,5 +138,12 @@ def _run(account: Account, source: Source) -> Summary:
         assert source.tape is not None  # noqa: S101  # a source is one of the two
         return shell.run(account, source.tape, source.speed)
     hub = source.hub
+    if source.live:
+        symbols = account.symbols
+
+        def heard(_warm: int) -> HubFeed:
+            return HubFeed(hub, seed=account.name, symbols=symbols)
+
+        return shell.run_live(account, live=account.trading, feed=heard)
     vars(shell)["TapeFeed"] = lambda *_: HubFeed(hub, seed=account.name)  # this process is the account's own
     return shell.run(account, Path(), source.speed)

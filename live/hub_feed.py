@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 
-from data.errors import DataError, UnavailableError
-from data.rows import BookSnap, FeedMessage, Header, Row, encode
+from data.errors import ConfigError, DataError, UnavailableError
+from data.rows import BookSnap, FeedMessage, Header, Revision, Row, Touch, Trading, encode
 from live.hub import CHUNK, HELLO
 from live.hub_log import LENGTH, split
 from live.hub_socket import connected
@@ -33,6 +33,7 @@ class HubFeed:
     Args:
         path: of the hub's socket.
         since: UTC nanoseconds of the last row that is known; only later ones are given.
+        symbols: the ones wanted, in this order; None for all that the hub has.
         patience_s: how long the hub may take to give its header at the start.
         seed: of the pauses between tries, so that many readers do not come back at once; the account's name will do.
         sleep: waits between tries.
@@ -47,17 +48,19 @@ class HubFeed:
         path: Path | str,
         *,
         since: int = 0,
-        patience_s: float = 30.0,
+        symbols: Sequence[str] | None = None,
+        patience_s: float = 20.0,
         seed: str = "",
         sleep: Callable[[float], Any] = asyncio.sleep,
     ) -> None:
         self._path, self.since, self._patience_s = Path(path), since, patience_s
+        self._symbols, self._columns = symbols, [0]
         self._chance, self._sleep = random.Random(seed), sleep
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._held = b""
         self._early: list[FeedMessage] = []
-        self._over = False
+        self._over = self._picks = False
         self.losses = 0
 
     async def __aenter__(self) -> Self:
@@ -88,6 +91,7 @@ class HubFeed:
 
         Raises:
             DataError: the hub came back with another feed, or sent what is no feed message.
+        ConfigError: it does not have a symbol that is wanted.
         """
         while (messages := await self.messages()) is not None:
             rows = [message for message in messages if isinstance(message, Row)]
@@ -103,6 +107,8 @@ class HubFeed:
         while True:
             try:
                 found = await self._read()
+                if found and self._picks and self._symbols is not None:
+                    found = self._wanted(found, self._symbols)
             except (OSError, EOFError):
                 await self._come_back()
                 found, self._early = self._early, []
@@ -125,7 +131,30 @@ class HubFeed:
         header, *self._early = found
         if not isinstance(header, Header):
             raise DataError(f"the hub at {self._path} does not begin with a header; is another program there?")
-        return header
+        if self._symbols is None or header.symbols == list(self._symbols):
+            return header
+        for symbol in self._symbols:
+            if symbol not in header.symbols:
+                raise ConfigError(f"the hub at {self._path} does not have {symbol}; add it to the symbols of its feed")
+        self._columns = [header.symbols.index(symbol) for symbol in self._symbols]
+        self._early = self._wanted(self._early, self._symbols)
+        self._picks = True
+        return msgspec.structs.replace(header, symbols=list(self._symbols))
+
+    def _wanted(self, messages: list[FeedMessage], symbols: Sequence[str]) -> list[FeedMessage]:
+        """What is about these symbols, rows with their columns only."""
+        from live.shell import picked
+
+        found: list[FeedMessage] = []
+        for message in messages:
+            if isinstance(message, Row):
+                found.append(picked(message, self._columns))
+            elif isinstance(message, Revision):
+                if any(symbol in symbols for symbol in message.symbols):
+                    found.append(msgspec.structs.replace(message, row=picked(message.row, self._columns)))
+            elif not isinstance(message, Touch | Trading) or message.symbol in symbols:
+                found.append(message)
+        return found
 
     async def _come_back(self) -> None:
         """The hub is gone: try again, ever more slowly, until it is there."""

@@ -488,3 +488,11 @@ def test_a_lost_hub_is_started_again_and_the_runners_go_on(fleet, home, tape):
     assert process.wait(120) == 0
     lines = told(fleet, folder)["accounts"]
     assert [(line["state"], line["rows"], line["starts"]) for line in lines] == [("done", 800, 1)] * 2
+
+
+def test_a_tape_that_cannot_be_read_ends_the_fleet_with_its_words(fleet, home, tmp_path):
+    (tmp_path / "bad.tape").write_text("no tape")
+    done = fleet("up", home(2), "--replay", tmp_path / "bad.tape", "--speed", 0)
+    assert done.returncode == 3
+    assert "bad.tape" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr

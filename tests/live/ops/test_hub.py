@@ -314,3 +314,39 @@ def test_the_command_serves_a_tape_says_how_it_stands_and_ends_in_good_order(tap
     status = read_status(path)
     assert (status.rows, status.ended, status.dropped) == (800, True, 0)
     assert not path.exists()
+
+
+def test_a_reader_gets_the_symbols_it_wants_in_its_own_order(tape, tmp_path):
+    async def main(hub):
+        async with HubFeed(hub.path) as whole, HubFeed(hub.path, symbols=["BBB"]) as one:
+            assert one.header.symbols == ["BBB"]
+            everything, some = await told(whole), await told(one)
+        with pytest.raises(ConfigError, match="does not have CCC"):
+            async with HubFeed(hub.path, symbols=["AAA", "CCC"]):
+                pass
+        return everything, some
+
+    everything, some = served(
+        Hub(feed_command(tape(60), 0, ()), tmp_path / "hub.sock", lossless=True, patient=False), main
+    )
+    assert [(row.ts, row.close, row.book[0]) for row in some] == [
+        (row.ts, row.close[1:], row.book[0][1:]) for row in everything
+    ]
+
+
+def test_news_of_other_symbols_is_left_out(tmp_path):
+    code = (
+        "head = Header(['AAA', 'BBB'], '1m', 'test', True, '', 0)\nout(head)\n"
+        "for s in ('AAA', 'BBB'):\n    out(Trading(1, s, 'halted')); out(Touch(1, s, 1.0, 2.0, 3.0, 4.0))\n"
+        "out(FeedNews(1, 'test', 'fresh', 'L1', 0.0, 0)); time.sleep(60)\n"
+    )
+
+    async def main(hub):
+        async with HubFeed(hub.path, symbols=["BBB"]) as feed:
+            seen = []
+            while not any(isinstance(each, FeedNews) for each in seen):
+                seen += await feed.messages()
+            return seen
+
+    seen = served(Hub(player(tmp_path, code), tmp_path / "hub.sock"), main)
+    assert {each.symbol for each in seen if not isinstance(each, FeedNews)} == {"BBB"}
