@@ -9,7 +9,7 @@ import msgspec
 
 from data.calendar import SECOND_NS
 from live.alerts.book import Active, Book, Seen, Severity
-from live.alerts.rules import Rule, labels_of
+from live.alerts.rules import MARKET, Rule, labels_of
 from live.metrics.names import Sample
 
 KEPT_NS = 7 * 86_400 * SECOND_NS
@@ -36,8 +36,11 @@ def judge(book: Book, rules: Mapping[str, Rule], samples: Iterable[Sample], now_
     """
     samples = list(samples)
     known = {sample.labels[0] for sample in samples if sample.name == "onetape_up"}
+    is_open = any(sample.name == MARKET and sample.value == 1.0 for sample in samples)
     holding: dict[str, tuple[str, Rule, Sample]] = {}
     for name, rule in rules.items():
+        if rule.while_open and not is_open:
+            continue
         for sample in samples:
             if rule.matches(sample):
                 key = key_of(name, sample)

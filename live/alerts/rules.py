@@ -20,6 +20,7 @@ from live.top.words import age
 TABLE = Path(__file__).with_name("rules.toml")
 REPEAT_S: dict[Severity, float] = {"critical": 900.0, "warning": 14_400.0, "info": 86_400.0}
 """An alert that stands, and that nobody has acknowledged, is told of again after this long, and never before."""
+MARKET = "onetape_market_open"
 _FIELD = re.compile(r"\{(\w+)\}")
 _VALUES = {
     "value": "{{ $value | humanize }}",
@@ -29,7 +30,10 @@ _VALUES = {
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One rule; see rules.toml. Exactly one of above, at_least, below and grows_s is set."""
+    """One rule; see rules.toml. Exactly one of above, at_least, below and grows_s is set.
+
+    while_open: of no interest while the exchange is closed. repeat_s: its window, 0 for that of its severity.
+    """
 
     metric: str
     severity: Severity
@@ -41,6 +45,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     at_least: float | None = msgspec.field(default=None, name="from")
     below: float | None = None
     grows_s: float | None = None
+    while_open: bool = False
     for_s: float = 0.0
     repeat_s: float = 0.0
     enabled: bool = True
@@ -85,9 +90,10 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         series = f"{self.metric}{{{','.join(chosen)}}}" if chosen else self.metric
         if self.grows_s is not None:
             return f"increase({series}[{_duration(self.grows_s)}]) > 0"
+        hours = f" and on() {MARKET} == 1" if self.while_open else ""
         for sign, threshold in ((">", self.above), (">=", self.at_least), ("<", self.below)):
             if threshold is not None:
-                return f"{series} {sign} {threshold:.15g}"
+                return f"{series} {sign} {threshold:.15g}{hours}"
         raise ConfigError("a rule needs a threshold")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from data.calendar import SECOND_NS
 from data.errors import ConfigError
 from live.alerts.book import said_by
-from live.metrics.host import Costs, measure_host
+from live.metrics.host import Costs, measure_host, measure_market
 from live.metrics.measures import measure
 from live.metrics.names import METRICS, Sample
 from live.watch.view import Watch
@@ -50,7 +50,7 @@ class Figures:
             views = self._watch.look()
             samples = measure(views, now, self._label)
             samples += measure_host(view.place.state for view in views)
-            samples += self._costs.measure(now)
+            samples += [measure_market(now), *self._costs.measure(now)]
             said = 0 if self._alerts is None else said_by(self._alerts)
             if said:
                 samples.append(Sample("onetape_alerts_silent_seconds", (), max(0.0, (now - said) / SECOND_NS)))

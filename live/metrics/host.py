@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from data.calendar import SECOND_NS
-from data.errors import ConfigError
+from data.calendar import SECOND_NS, sessions
+from data.errors import ConfigError, DataError
 from data.settings import CHECKOUT
 from live.metrics.names import Sample
 
@@ -35,6 +35,16 @@ def measure_host(states: Iterable[Path]) -> list[Sample]:
         samples.append(Sample("onetape_host_disk_used_ratio", (), fullest.percent / 100.0))
         samples.append(Sample("onetape_host_disk_free_bytes", (), float(fullest.free)))
     return samples
+
+
+def measure_market(now_ns: int) -> Sample:
+    """Whether the exchange is open; beyond the calendar it is said to be, so that nothing is kept quiet."""
+    day = dt.datetime.fromtimestamp(now_ns // SECOND_NS, dt.UTC).date()  # a session lies within one day of UTC
+    try:
+        is_open = any(session.open_ns <= now_ns < session.close_ns for session in sessions(day, day))
+    except DataError:
+        is_open = True
+    return Sample("onetape_market_open", (), float(is_open))
 
 
 def _existing(path: Path) -> Path:

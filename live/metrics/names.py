@@ -84,6 +84,7 @@ METRICS: dict[str, Metric] = {
     "onetape_journal_bytes": _gauge("Journal and its log of changes.", _ACCOUNT),
     "onetape_log_bytes": _gauge("Log, rotated files too.", _ACCOUNT),
     # the host
+    "onetape_market_open": _gauge("1 while the exchange is open, auctions and extended hours left out."),
     "onetape_accounts": _gauge("Account files found."),
     "onetape_host_trade_records": _gauge("Executions in all journals."),
     "onetape_host_memory_used_ratio": _gauge("Memory in use."),

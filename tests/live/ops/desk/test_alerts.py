@@ -48,6 +48,9 @@ def series(rule, value):
     return Sample(rule.metric, labels, value)
 
 
+OPEN = Sample("onetape_market_open", (), 1.0)
+
+
 def values_of(rule):
     """A value that the rule lets pass, and one that it does not."""
     if rule.above is not None:
@@ -67,7 +70,7 @@ def test_every_rule_fires_when_it_has_held_long_enough_and_clears(name):
     fine, wrong = values_of(rule)
 
     def at(seconds, value):
-        return judge(book, {name: rule}, [series(rule, value)], START + int(seconds * SECOND))
+        return judge(book, {name: rule}, [series(rule, value), OPEN], START + int(seconds * SECOND))
 
     assert at(0, fine) == []
     first = at(1, wrong)
@@ -163,11 +166,25 @@ def test_what_is_acknowledged_is_silent_until_it_is_over():
 def test_a_series_that_is_gone_is_over_and_others_stand():
     rule, book = RULES["feed_stale"], Book()
     both = [Sample("onetape_feed_stale", ("desk", feed), 1.0) for feed in ("hub", "vendor")]
-    judge(book, {"feed_stale": rule}, both, START)
-    assert len(judge(book, {"feed_stale": rule}, both, START + 40 * SECOND)) == 2
-    (notice,) = judge(book, {"feed_stale": rule}, both[:1], START + 50 * SECOND)
+    judge(book, {"feed_stale": rule}, [*both, OPEN], START)
+    assert len(judge(book, {"feed_stale": rule}, [*both, OPEN], START + 40 * SECOND)) == 2
+    (notice,) = judge(book, {"feed_stale": rule}, [both[0], OPEN], START + 50 * SECOND)
     assert (notice.what, notice.text) == ("clears", "feed vendor of desk is stale")
     assert list(book.active) == [key_of("feed_stale", both[0])]
+
+
+@pytest.mark.parametrize("name", ["feed_stale", "gate_closed"])
+def test_what_is_silent_at_night_is_told_by_day(name):
+    rule, book = RULES[name], Book()
+    wrong, night = series(rule, 1.0), Sample("onetape_market_open", (), 0.0)
+
+    def at(minute, *market):
+        return [each.what for each in judge(book, {name: rule}, [wrong, *market], START + minute * 60 * SECOND)]
+
+    assert at(0, night) == at(60, night) == at(61) == []
+    assert at(70, OPEN) == []
+    assert at(72, OPEN) == ["fires"]
+    assert at(80, night) == ["clears"]
 
 
 # --- from the files of an account to the rule ---------------------------------------------------------------------
@@ -216,12 +233,16 @@ def test_what_an_account_s_files_say_fires_the_rule(desk, name):
     (desk.state / "desk.log").touch()
     desk.says()
     book, rules = Book(), {name: RULES[name]}
-    assert judge(book, rules, measure(watch.look(), desk.now), desk.now) == []
+
+    def figures():
+        return [*measure(watch.look(), desk.now), OPEN]
+
+    assert judge(book, rules, figures(), desk.now) == []
     CAUSES[name](desk, journal)
     journal.commit()
-    judge(book, rules, measure(watch.look(), desk.now), desk.now)
+    judge(book, rules, figures(), desk.now)
     now = desk.now + int(RULES[name].for_s * SECOND)
-    told = judge(book, rules, measure(watch.look(), desk.now), now)
+    told = judge(book, rules, figures(), now)
     standing = [alert for alert in book.active.values() if alert.fired]
     assert [alert.name for alert in standing] == [name]
     assert "desk" in standing[0].text

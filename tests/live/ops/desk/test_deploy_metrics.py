@@ -75,7 +75,8 @@ def test_prometheus_fires_where_our_own_daemon_does(tmp_path):
             {
                 "interval": "1m",
                 "input_series": [
-                    {"series": f"{rule.metric}{{{said}}}", "values": f"{fine} {fine} {wrong}x{held + 3} {fine}x30"}
+                    {"series": f"{rule.metric}{{{said}}}", "values": f"{fine} {fine} {wrong}x{held + 3} {fine}x30"},
+                    {"series": "onetape_market_open", "values": "1x200"},
                 ],
                 "alert_rule_test": [
                     first,

@@ -1,5 +1,6 @@
 """Figures: every one is declared, says what the files say, and carries neither a name nor a secret."""
 
+import datetime as dt
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from live.control import FeedState, Used, Word
 from live.core.commands import Alert, Submit
 from live.core.events import Fill, OrderRefused, OrderSent
 from live.metrics.endpoint import Collector, Figures, serve
-from live.metrics.host import Costs, measure_host
+from live.metrics.host import Costs, measure_host, measure_market
 from live.metrics.labels import DIGITS, Hashed
 from live.metrics.measures import measure
 from live.metrics.names import METRICS, Sample
@@ -200,6 +201,19 @@ def test_the_host_is_measured(tmp_path):
     assert 0.0 <= found["onetape_host_cpu_used_ratio"] <= 1.0
     assert found["onetape_host_disk_free_bytes"] > 0.0
     assert {sample.name for sample in measure_host([])} < found.keys()
+
+
+@pytest.mark.parametrize(
+    ("moment", "is_open"),
+    [
+        ("2026-09-21T13:29:59", 0.0), ("2026-09-21T13:30:00", 1.0), ("2026-09-21T19:59:59", 1.0),
+        ("2026-09-21T20:00:00", 0.0), ("2026-09-20T15:00:00", 0.0), ("2026-11-27T17:59:59", 1.0),
+        ("2026-11-27T18:00:00", 0.0), ("2126-01-05T03:00:00", 1.0),
+    ],
+)  # fmt: skip
+def test_the_exchange_has_hours(moment, is_open):
+    at = int(dt.datetime.fromisoformat(f"{moment}+00:00").timestamp()) * SECOND
+    assert measure_market(at).value == is_open
 
 
 def notes(path, month, *costs):
