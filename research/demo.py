@@ -62,6 +62,7 @@ def _real_prices(out: Path, say: Callable[[str], None]) -> dict[str, Any]:
 
 def _paper_session(out: Path, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
     from backtests.engine import run_backtest
+    from backtests.rows import load_rows
     from backtests.session import first_difference, orders_of, orders_of_session
     from data.sources.simulated import market
     from data.tape import write_tape
@@ -73,8 +74,7 @@ def _paper_session(out: Path, seed: int, say: Callable[[str], None]) -> dict[str
     tape, journal, account = out / "market.parquet", out / "demo.journal", out / "demo.toml"
     write_tape(tape, bars, book, clock=strategy.clock, source=f"simulated, seed {seed}", simulated=True)
     account.write_text(ACCOUNT)
-    origin = {"source": f"simulated market with an order book, seed {seed}", "simulated": True}
-    result = run_backtest(bars, strategy, book=book, origin=origin)
+    result = run_backtest(bars, strategy, book=book, origin=load_rows(str(tape)).origin)
     certificate = certify(strategy, rows=4_000, chunkings=50)
     judged = result.judge()
     _say_result(say, f"SIMULATED intraday market, seed {seed}", result, certificate, judged)
