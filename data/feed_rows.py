@@ -34,8 +34,9 @@ from data.rowbuilder_state import CLOSE, START, STEP
 ASKED_AFTER_S = (2.0, 5.0, 12.0)
 """Seconds after a minute's close at which history is asked for it; what the last answer lacks did not trade."""
 AGAIN_S = 5.0
-OVERTAKE_NS = SECOND_NS
-"""Messages of one feed overtake each other by less than this."""
+OVERTAKE_NS = 5 * SECOND_NS
+"""A minute that was over for less than this when the feed was lost counts as lost, too: messages overtake each other,
+and its bar, by which a dropped trade would have been noticed, had not come or not been compared."""
 REMEMBERED_NS = 90 * MINUTE_NS
 BARS_WAIT_S = 5.0
 NEVER = 1 << 62
@@ -199,7 +200,7 @@ class LiveRows:
             self._touch((gap.symbol,), gap.start_ts, gap.end_ts)
         elif not self.lost:
             self.gaps += 1
-            # What was on its way when the connection broke had happened before.
+            # What was on its way when the connection broke had happened before it.
             before = min(gap.start_ts, self.newest or gap.start_ts) - OVERTAKE_NS
             self.lost = self._since = max(before, 1)
             self._touch(("",), self._since, gap.end_ts)

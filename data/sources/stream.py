@@ -241,7 +241,7 @@ class Stream:
     def _mark_whole(self) -> None:
         now = self._clock.now()
         if self._audit is not None:
-            self._audit.restart(now)
+            self._audit.restart(now, self._lost_at)
         if self._lost_at:
             reason = f"the feed is back; it was lost because {self._stats.last_loss}"
             self._put(Gap("", 0, now, self._lost_at, now, reason, self._dialect.venue))
@@ -268,6 +268,8 @@ class Stream:
             if not self._recent.has(bar) and not self._recent.is_double(bar):
                 self._stats.backfilled += 1
                 self._put(bar)
+                if self._audit is not None:
+                    self._audit.add(bar)
 
 
 def _wire_log() -> logging.Logger:

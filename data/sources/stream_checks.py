@@ -11,6 +11,7 @@ from data.events import Bar, Gap, MarketEvent, Quote, Trade
 REMEMBERED = 20_000  # trades of one symbol: minutes of the busiest, all day of most
 SETTLE_NS = 2 * SECOND_NS
 ROUNDING = 1e-9
+LOSSES = 16
 
 
 class Recent:
@@ -64,12 +65,17 @@ class Audit:
         self._came: dict[str, dict[int, tuple[int, float]]] = {}
         self._open: deque[tuple[int, Bar]] = deque()
         self._whole_from = 0
+        self._lost: deque[tuple[int, int]] = deque(maxlen=LOSSES)
 
-    def restart(self, ts: int) -> None:
-        """The feed is whole from here on; minutes that began before are covered by their gap."""
-        self._whole_from = ts
-        self._open.clear()
-        self._came.clear()
+    def restart(self, ts: int, lost: int = 0) -> None:
+        """The feed is whole from here on, and was until `lost`; minutes in between are covered by their gap.
+
+        Minutes that were over before are still to be compared, with a bar that may only now be filled in.
+        """
+        if lost:
+            self._lost.append((lost, ts))
+        else:
+            self._whole_from = ts
 
     def add(self, event: MarketEvent) -> None:
         """Count a trade, or remember a bar until its last trades have had time to come."""
@@ -90,7 +96,8 @@ class Audit:
             _, bar = self._open.popleft()
             start = bar.venue_ts - MINUTE_NS
             count, size = self._came.get(bar.symbol, {}).get(start // MINUTE_NS, (0, 0.0))
-            if start < self._whole_from or (count >= bar.trades and size >= bar.volume * (1.0 - ROUNDING)):
+            covered = any(start <= whole and lost < bar.venue_ts for lost, whole in self._lost)
+            if covered or start < self._whole_from or (count >= bar.trades and size >= bar.volume * (1.0 - ROUNDING)):
                 continue
             told = f"{bar.trades} trades" if count < bar.trades else f"volume {bar.volume:g}"
             reason = f"the minute's bar holds {told}, {count} trades of {size:g} came"

@@ -101,7 +101,7 @@ class PolygonRest:
         columns = zip(part.tolist(), *(column[part].tolist() for column in trades), strict=True)
         results = [
             {
-                "conditions": [37] if size < 100 else [],
+                "conditions": [],  # every trade is in the bars, so none is an odd lot's, which sets no price
                 "exchange": 15,
                 "id": str(i + 1),
                 "participant_timestamp": ts,

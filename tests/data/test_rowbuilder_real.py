@@ -173,3 +173,27 @@ def test_quotes_alone_are_a_book_of_one_level(shared):
     assert np.array_equal(book.bid_depth, book.bid_size)
     last = max(event.recv_ts for event in events)
     assert book.bid[-1, 0] == events[-1].bid or last < events[-1].venue_ts
+
+
+@pytest.mark.parametrize(("clock", "seconds", "count"), [("1m", 60, 2), ("1s", 1, 4)])
+def test_bars_from_real_trades_equal_the_vendor_s_own_where_both_exist(shared, clock, seconds, count):
+    """The one place where our real data has trades and a vendor's bars of the same minutes: NVDA before the open."""
+    pq = pytest.importorskip("pyarrow.parquet")
+    folder = "databento_samples/xnas_nvda_"
+    told = pq.read_table(shared(f"{folder}trades.parquet")).to_pydict()
+    theirs = pq.read_table(shared(f"{folder}ohlcv-{clock}.parquet")).to_pydict()
+    stamps = zip(_ns(told["ts_event"]), _ns(told["ts_recv"]), told["price"], told["size"], strict=True)
+    events = [Trade("NVDA", at, max(at, recv), price, float(size)) for at, recv, price, size in stamps]
+    built = rows_from_events(events, ["NVDA"], clock, hours="extended")
+    columns = [getattr(built.bars, name)[:, 0].tolist() for name in PRICES]
+    ours = dict(zip(built.bars.ts.tolist(), zip(*columns, strict=True), strict=True))
+    rows = zip(*(theirs[name] for name in PRICES), strict=True)
+    vendor = {at + seconds * 10**9: row for at, row in zip(_ns(theirs["ts_event"]), rows, strict=True)}
+    assert ours.keys() <= vendor.keys()
+    assert len(ours) == count
+    assert {ts: tuple(map(float, vendor[ts])) for ts in ours} == ours
+
+
+def _ns(stamps):
+    """Nanoseconds of Arrow's stamps, which come as pandas' or as datetimes and a remainder."""
+    return [stamp.value for stamp in stamps]

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from data.errors import DataError, UsageError
+from data.events import Trade
+from data.recorder import Recorder
 from data.sources.random_walk import random_bars
 from data.sources.sample import load as load_sample
 from data.store import Store
@@ -322,18 +324,41 @@ def test_drafts_of_a_killed_writer_are_forgotten(store, bars):
     assert not list((store.root / ".drafts").glob("*"))
 
 
-def test_duckdb_and_polars_read_the_files_as_they_lie(store, bars, checkout):
-    """The examples of docs/data.md."""
-    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed; it is not one of our packages")
+def blocks(checkout, language):
+    """The examples of docs/data.md in this language."""
+    text = (checkout / "docs" / "data.md").read_text("utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+
+def test_duckdb_reads_the_files_as_they_lie(store, bars, checkout):
+    import duckdb
+
     store.put(bars, "1m", "test")
     store.put(with_close(bars, 5, 999.0), "1m", "test", revision=True)
-    text = (checkout / "docs" / "data.md").read_text("utf-8")
-    query = re.findall(r"```sql\n(.*?)```", text, flags=re.DOTALL)[0].replace("data/store", str(store.root))
-    rows = duckdb.sql(query).fetchall()
+    rows = duckdb.sql(blocks(checkout, "sql")[0].replace("data/store", str(store.root))).fetchall()
     assert len(rows) == 2_000
     assert rows[5][0] == "AAA"
     assert rows[5][1].isoformat() == "2010-01-04T14:36:00"
     assert [row[5] for row in rows[:7]] == [*bars.close[:5, 0], 999.0, bars.close[6, 0]]
+
+
+def test_duckdb_reads_a_recording_in_the_order_of_arrival(tmp_path, checkout):
+    import duckdb
+
+    stamps = [1_704_205_800_000_000_000 + n * 1_000_000_000 for n in (3, 1, 2, 5, 4)]
+    for part in (range(3), range(3, 5)):  # two recordings of one tape: two pieces
+        with Recorder(tmp_path / "tape", source="test") as recorder:
+            for n in part:
+                recorder.add(Trade("AAPL", stamps[n], stamps[n], 100.0 + n, 5.0))
+    rows = duckdb.sql(blocks(checkout, "sql")[1].replace("'tape/", f"'{tmp_path}/tape/")).fetchall()
+    assert [row[2] for row in rows] == [100.0, 101.0, 102.0, 103.0, 104.0]
+    assert [row[1].second for row in rows] == [3, 1, 2, 5, 4]
+    assert {row[0] for row in rows} == {"AAPL"}
+
+
+def test_polars_reads_the_files_as_they_lie(store, bars):
+    store.put(bars, "1m", "test")
+    store.put(with_close(bars, 5, 999.0), "1m", "test", revision=True)
     polars = pytest.importorskip("polars", reason="polars is not installed; it is not one of our packages")
     rows = polars.scan_parquet(f"{store.root}/bars/1m/raw/*/*.parquet").sort("ts", "revision")
     final = rows.unique(["symbol", "ts"], keep="last", maintain_order=True).collect()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from data.errors import UnavailableError, UsageError
+from data.rowbuilder_batch import rows_from_events
 from data.sources import alpaca, polygon
 from data.sources.http import Patience
 from data.tape import content_hash
@@ -154,3 +155,17 @@ def test_trades_and_quotes_are_the_tape_s(sdk, day_market, serve, settings_of):
     if sdk == "alpaca-py":  # tells whole round lots
         shares = np.maximum(shares // 100, 1) * 100
     assert [each.ask_size for each in quotes] == shares.tolist()
+
+
+@pytest.mark.parametrize("sdk", ["alpaca-py", "massive"])
+def test_minute_bars_from_a_vendor_s_trades_equal_its_own(sdk, day_market, serve, settings_of):
+    """Both through the real SDK: the bars as the vendor made them, and its trades through the row builder."""
+    vendor, own = SDKS[sdk]
+    terms = {"settings": settings_of(serve(day_market)), "patience": QUICK, "requests_a_minute": 1_000_000, **own}
+    bars = vendor.history(["AAPL"], 20240102, 20240104, "1m", adjustment="raw", **terms)
+    trades = sorted(vendor.trades(["AAPL"], 20240102, 20240104, **terms), key=lambda each: each.venue_ts)
+    built = rows_from_events(trades, ["AAPL"], "1m", empty=False)
+    assert built.bars.ts.tolist() == bars.ts.tolist()
+    for name in ("open", "high", "low", "close", "volume", "session", "since_open", "to_close"):
+        assert getattr(built.bars, name).tobytes() == getattr(bars, name).tobytes(), name
+    assert len(bars) == 3 * 390

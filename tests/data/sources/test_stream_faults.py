@@ -247,7 +247,7 @@ def check_rows(name, heard, market, end, injected):
     revised = {each.row.ts for each in heard.out if isinstance(each, Revision)}
     known = {row.ts: row for row in given} | {each.row.ts: each.row for each in heard.out if isinstance(each, Revision)}
     seen = {row.ts: row for row in given}
-    # The rows are careful: they count a gap from a second earlier on, for messages overtake each other.
+    # The rows are careful: they count a gap from some seconds earlier on.
     touched = {ts for ts in wanted if any(heard.is_marked(symbol, ts - 1, OVERTAKE_NS) for symbol in SYMBOLS)}
     spoiled = {(symbol, minute_of(at)) for at, symbol in injected}
     first_given = features = 0

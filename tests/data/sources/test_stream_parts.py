@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from data.calendar import MINUTE_NS, SECOND_NS
@@ -85,9 +86,20 @@ def test_a_minute_that_a_gap_touches_is_not_compared():
     assert audit.losses(10 * MINUTE_NS, "X") == []
 
 
-def test_one_bad_item_does_not_take_its_neighbours_along():
-    import msgspec
+def test_a_minute_that_was_over_before_a_gap_is_compared_with_the_bar_that_is_filled_in_after_it():
+    audit = Audit()
+    audit.restart(1)
+    audit.add(Trade("A", MINUTE_NS, MINUTE_NS, 1.0, 10.0))
+    lost = BAR.venue_ts + SECOND_NS
+    audit.restart(lost + 20 * SECOND_NS, lost)
+    audit.add(msgspec.structs.replace(BAR, recv_ts=lost + 22 * SECOND_NS))
+    (found,) = audit.losses(10 * MINUTE_NS, "X")
+    assert (found.symbol, found.start_ts, found.end_ts) == ("A", MINUTE_NS, 2 * MINUTE_NS)
+    audit.add(msgspec.structs.replace(BAR, venue_ts=3 * MINUTE_NS))  # this one is the gap's
+    assert audit.losses(10 * MINUTE_NS, "X") == []
 
+
+def test_one_bad_item_does_not_take_its_neighbours_along():
     from data.sources.alpaca_wire import read_frame as read_alpaca
     from data.sources.polygon_wire import read_frame as read_polygon
     from live.sandbox.alpaca_stream import timestamp
