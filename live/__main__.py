@@ -11,6 +11,7 @@ from data.door import Json, new_app, print_json, run
 from live.cli_alerts import alerts
 from live.cli_arm import arm
 from live.cli_backup import backup, litestream, restore
+from live.cli_capacity import capacity
 from live.cli_control import flatten, halt, resume, status
 from live.cli_deploy import compose, units
 from live.cli_doctor import doctor
@@ -23,6 +24,7 @@ from live.cli_rehearse import rehearse
 from live.cli_resolve import resolve
 from live.cli_run import run_account
 from live.cli_top import top
+from live.cli_watchdog import watchdog
 from live.sandbox.cli import sandbox
 
 if TYPE_CHECKING:
@@ -170,11 +172,11 @@ app.command(name="run")(run_account)
 app.command()(sandbox)
 app.command()(rehearse)
 app.command()(export)
-for each in (login, arm, status, halt, resume, flatten, resolve, hub, metrics, top):
+for each in (login, arm, status, halt, resume, flatten, resolve, watchdog, hub, metrics, top):
     app.command()(each)
 app.add_typer(fleet, name="fleet")
 app.add_typer(alerts, name="alerts")
-for more in (backup, restore, litestream, doctor, compose, units):
+for more in (backup, restore, litestream, doctor, compose, units, capacity):
     app.command()(more)
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 Written at least three times in `heartbeat_s`. Whoever watches: a file older than `heartbeat_s` whose `ended` is false
 means that the runner is down or hangs; start it again (its lock tells whether it lives). After 120 s without a new one
 cancel the account's entry orders at the broker, and never sell: protections stand by themselves. `python -m live
-watch` does exactly this.
+watchdog` does exactly this.
 """
 
 from __future__ import annotations
