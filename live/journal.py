@@ -241,7 +241,8 @@ class SqliteJournal:
                 f"journal {self.name}: record {seq + 1} is missing: the file ends before its last record; "
                 f"restore it from a backup"
             )
-        self._seq, self._checksum = seq, checksum
+        if seq > self._seq:  # else we have written on since this reading began
+            self._seq, self._checksum = seq, checksum
 
     def close(self) -> None:
         """Commit and let go of the file."""

@@ -53,6 +53,7 @@ POLL_EVERY_S = 1.0
 POLL_AFTER_SEND_S = 0.25
 OPEN_AGAIN_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 RECONCILE_S = 60.0
+GAP_S = 20
 SILENCE_S = 5.0
 
 DEPTH_EVERY_S = 2.0
@@ -348,6 +349,8 @@ class VenueSession(Session):
         orders = [OrderSeen(key, "working") for key in books.open_orders]
         self._take(Snapshot(now, call.why, books.positions, books.cash, orders))
         self._compared_ns = now
+        if self.core.findings.gaps:  # what open orders explain is looked at again, when their news has had time to come
+            self._compared_ns -= self._reconcile_ns - GAP_S * SECOND_NS
         if not self.core.findings.differences:
             self.reconciled_ns = now
 

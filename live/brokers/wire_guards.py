@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Guard:
-    """One position's protection. before: what was filled when `wanted` was said. told: its end has been told."""
+    """One position's protection. told: its end has been told."""
 
     order_id: str
     symbol: str
     wanted: Protect | None
     tickets: list[Ticket] = field(default_factory=list)
-    before: float = 0.0
     told: bool = False
 
     @property
@@ -57,7 +56,7 @@ class Guards:
             guard = self._guards[command.order_id] = Guard(command.order_id, command.symbol, command)
         elif guard.told:
             return []
-        guard.wanted, guard.before = command, guard.filled
+        guard.wanted = command
         return self._advance(guard)
 
     def cancel(self, command: Cancel) -> list[BrokerEvent] | None:
@@ -75,7 +74,6 @@ class Guards:
             older.cancel_wanted = True  # another took its place: it is never sent again
         guard.tickets.append(ticket)
         guard.wanted = command
-        guard.before = guard.filled
 
     def advance(self) -> list[BrokerEvent]:
         """Take every protection a step further."""
@@ -110,7 +108,7 @@ class Guards:
         if wanted is None:
             guard.told = True
             return [*events, OrderCancelled(self._desk.now(), guard.order_id)]
-        left = round(wanted.quantity - (guard.filled - guard.before), 9)
+        left = round(wanted.quantity - (guard.filled - wanted.filled), 9)
         if left <= 0.0:
             return events + self._over(guard, last)
         ticket = Ticket(guard.order_id, key_of(wanted), wanted, left, exits=True, quiet=True)

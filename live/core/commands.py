@@ -37,7 +37,8 @@ class Protect(msgspec.Struct, frozen=True, gc=False, tag="protect"):
 
     stop, target: levels; NaN for none. The stop becomes a market order when it is met, the target is a limit order.
     stop_reason: which of the two set the stop's level. Sent again under the same order_id (`amends`), it replaces
-    levels and quantity.
+    levels and quantity. quantity: what is to stand; filled: shares of this order that were done when that was said, for a
+    fill may come before it is sent.
     """
 
     order_id: str
@@ -49,6 +50,7 @@ class Protect(msgspec.Struct, frozen=True, gc=False, tag="protect"):
     target: float
     stop_reason: Literal["stop", "trail"] = "stop"
     amends: bool = False
+    filled: float = 0.0
 
 
 class Cancel(msgspec.Struct, frozen=True, gc=False, tag="cancel"):

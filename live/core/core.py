@@ -166,7 +166,7 @@ class Core:
         for numbers in (self.slots, self.account):
             sha.update(struct.pack(f"<{len(numbers)}d", *(v if v == v else nan for v in numbers)))
         desk = self.desk
-        held = sorted(desk.held.items())
+        held = (sorted(desk.held.items()), sorted(desk.gaps.items()))
         sha.update(
             msgspec.msgpack.encode((self.last_ts, self.halted, self._silent, self.counts, held, desk.tally.digest()))
         )

@@ -60,6 +60,7 @@ class Desk:
         self.counts = Counts()
         self.halted = ""
         self.last_ts = 0
+        self.gaps: dict[str, float] = {}
         self.tally = Tally(len(self.symbols), plan.the_limits(), knobs[K_LOT], plan.cash, live=plan.is_live)
         self.gatekeeper = Gatekeeper(self)
         self.guards = Guards(self, standing=knobs[K_TOUCH] > 0.0)
@@ -138,6 +139,8 @@ class Desk:
         if held == 0.0 or wanted * held > 0.0:
             clear_order(self.slots, b)
             return
+        if reason == REASONS[REVERSAL] and wanted == 0.0:  # the turn was taken back: leave at least
+            reason = REASONS[EXIT_SIGNAL]
         if reason != REASONS[REVERSAL]:
             self.slots[b + ORDER] = -held
         self.submit(j, reason, commands, source)
@@ -159,7 +162,8 @@ class Desk:
     def cancel_entries(self, ts: int, commands: list[Command]) -> None:
         """Ask every order back that would open a position."""
         for j, waiting in enumerate(self.waiting):
-            if waiting is not None and opens_risk(self.slots, j * SLOTS):
+            turns = waiting is not None and self.plan.is_live and waiting.reason == REASONS[REVERSAL]
+            if waiting is not None and (turns or opens_risk(self.slots, j * SLOTS)):
                 self.cancel(waiting, ts, commands)
 
     def overdue(self, ts: int, commands: list[Command]) -> None:

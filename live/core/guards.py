@@ -64,6 +64,7 @@ class Guards:
             target=target,
             stop_reason="stop" if stop == s[b + STOP] else "trail",
             amends=old is not None,
+            filled=order.filled,
         )
         self._guards[j] = new
         self._desk.tally.went_out(ts, j, side, size, "protect")

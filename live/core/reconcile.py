@@ -1,9 +1,9 @@
 """Reconciliation: the broker's record against ours, at start, after a crash and after every reconnect.
 
 One path. First the record is taken in as evidence: fills we had not heard of, orders that work or ended, keys that
-provably never arrived. Only then the books are compared. A difference that open orders can explain is pending; any
-other halts, with both sides shown. An order without evidence stays as it is: a list that does not show it proves
-nothing.
+provably never arrived. Only then the books are compared. A difference that open orders can explain is pending, once: if
+it is the same at the next comparison, nothing was on its way. Any other halts, with both sides shown. An order without
+evidence stays as it is: a list that does not show it proves nothing.
 """
 
 from __future__ import annotations
@@ -20,13 +20,20 @@ from live.core.orders import OPEN, Order, State
 
 ENDS = {"cancelled": State.CANCELLED, "expired": State.EXPIRED, "rejected": State.REJECTED}
 EXACT = 1e-9
+LOST = (State.UNKNOWN, State.QUARANTINED)
 
 
 class Findings(msgspec.Struct):
-    """What a comparison found, a sentence each. pending: explained by orders that are still open."""
+    """What a comparison found, a sentence each. pending: explained by orders that are still open.
+
+    gaps: shares that only such orders explain, by symbol. coming: symbols with shares that the record tells of without
+    their executions.
+    """
 
     differences: list[str] = []
     pending: list[str] = []
+    gaps: dict[str, float] = {}
+    coming: dict[str, None] = {}
 
 
 def reconcile(desk: Desk, snapshot: Snapshot) -> tuple[list[Command], Findings]:
@@ -41,6 +48,7 @@ def reconcile(desk: Desk, snapshot: Snapshot) -> tuple[list[Command], Findings]:
         _absent(desk, snapshot, key, commands, findings)
     _silent(desk, snapshot, commands, findings)
     _compare(desk, snapshot, findings)
+    desk.gaps = findings.gaps
     if findings.differences:
         text = "; ".join(findings.differences)
         news = desk.tally.on_news(Gate(snapshot.ts, "reconciled", open=False, reason=text))
@@ -84,6 +92,7 @@ def _order(desk: Desk, snapshot: Snapshot, seen: OrderSeen, commands: list[Comma
     missing = 0.0 if seen.filled is None else seen.filled - order.filled
     if missing > EXACT:
         findings.pending.append(f"order {seen.order_id}: {missing:g} shares are filled whose executions did not come")
+        findings.coming[desk.symbols[order.column]] = None
         return
     if seen.status == "working":
         if order.state in (State.SENDING, State.UNKNOWN, State.QUARANTINED):
@@ -137,8 +146,13 @@ def _compare(desk: Desk, snapshot: Snapshot, findings: Findings) -> None:
         if abs(ours - theirs) < half_lot:
             continue
         most, least = _reach(state.open, j, ours)
-        if least - half_lot < theirs < most + half_lot:
+        lost = any(order.column == j and order.state in LOST for order in state.open)
+        doubt = lost or symbol in findings.coming or "orders" in state.closed
+        again = abs(desk.gaps.get(symbol, 0.0) - (theirs - ours)) < half_lot
+        if least - half_lot < theirs < most + half_lot and (doubt or not again):
             pending = True
+            if not doubt:
+                findings.gaps[symbol] = theirs - ours
             findings.pending.append(f"{symbol}: we hold {ours:g}, the broker {theirs:g}; open orders explain it")
         else:
             findings.differences.append(f"{symbol}: we hold {ours:g}, the broker {theirs:g}")
