@@ -156,7 +156,7 @@ def disk(folder: Path) -> Finding:
     while not there.exists():
         there = there.parent
     told = shutil.disk_usage(there)
-    free_mb, used = told.free / 1e6, 1.0 - told.free / told.total
+    free_mb, used = told.free / 1e6, told.used / (told.used + told.free)
     text = f"{free_mb:,.0f} MB free, {used:.0%} used, of the disk of {folder}"
     fix = "remove old archives and logs, or give the machine a larger disk"
     if free_mb < NOTHING_MB:
