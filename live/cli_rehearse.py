@@ -29,6 +29,9 @@ def rehearse(
     ] = 0,
     minutes: Annotated[float, typer.Option(min=0.0, help="End after so many minutes of the tape; 0: with it.")] = 0.0,
     cash: Annotated[float, typer.Option(min=1.0, help="Dollars that the sandbox's account begins with.")] = 100_000.0,
+    kills: Annotated[
+        int, typer.Option(min=0, help="Kill the live process so often over those minutes, and start it again.")
+    ] = 0,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Journal, record and logs; default: out/rehearsals/NAME-TIME.")
     ] = None,
@@ -45,12 +48,15 @@ def rehearse(
     import msgspec
 
     from data.door import print_json
+    from data.errors import UsageError
     from live.header import CHECKOUT
     from live.rehearse import Wishes
     from live.rehearse import rehearse as run
 
+    if kills and not minutes:
+        raise UsageError("--kills needs --minutes: deaths are spread over them")
     folder = out or CHECKOUT / "out" / "rehearsals" / f"{account.stem}-{time.strftime('%Y%m%d-%H%M%S')}"
-    done = run(account, Wishes(tape, speed, faults, folder.resolve(), minutes, begin, cash))
+    done = run(account, Wishes(tape, speed, faults, folder.resolve(), minutes, begin, cash, kills))
     if as_json:
         print_json(msgspec.to_builtins(done) | {"exit_code": done.exit_code})
     else:
@@ -66,6 +72,7 @@ def told(done: Rehearsed) -> str:
         "",
         "what went wrong, and how often",
         *_counted(done.injected, "nothing was made to go wrong"),
+        *([f"  {done.starts:5d}  starts of the live process"] if done.starts > 1 else []),
         "",
         "what the process said",
         *_counted(done.alerts, "nothing"),

@@ -22,22 +22,30 @@ from typing import Any
 import msgspec
 
 from data.calendar import MINUTE_NS, SECOND_NS
-from data.errors import ConfigError, UnavailableError, UsageError
+from data.errors import ConfigError, JournalError, UnavailableError, UsageError
 from live.account import Account, load_account
 from live.header import CHECKOUT
 from live.rehearse_account import rehearsal_text
 from live.rehearse_books import Compared, compare_books
-from live.rehearse_parity import Parity, alerts_of, parity
+from live.rehearse_parity import Parity, alerts_of, decided, parity
 
 READY_S = 120.0
 QUIET_S = 120.0
 LEAST_QUIET_S = 4.0
 GOODBYE_S = 60.0
+DIFFERENT = 3
 LOOK_S = 0.1
+AGAIN = (UnavailableError.exit_code, 75, -signal.SIGKILL)
+"""Exits after which a service starts the process again: no answer, for the time being, killed."""
+MOST_STARTS = 20
 
 
 class Wishes(msgspec.Struct, frozen=True):
-    """What is rehearsed. minutes: of the tape; 0 for all of it. begin: sessions that are history already."""
+    """What is rehearsed. minutes: of the tape, from when it is first listened to; 0 for all of it. begin: sessions that
+    are history already.
+
+    kills: how often the live process is killed with SIGKILL, evenly over `minutes`.
+    """
 
     tape: Path
     speed: float
@@ -46,16 +54,21 @@ class Wishes(msgspec.Struct, frozen=True):
     minutes: float = 0.0
     begin: int = 0
     cash: float = 100_000.0
+    kills: int = 0
 
 
 class Rehearsed(msgspec.Struct):
-    """What came of it. code: how the live process ended, said: what it said; injected: faults, by name."""
+    """What came of it. code: how the live process ended, said: what it said; injected: faults, by name.
+
+    starts: how often it was started: again after it was killed, and after it had given up for the time being.
+    """
 
     account: str
     broker: str
     tape: str
     minutes: float
     code: int
+    starts: int
     said: list[str]
     summary: dict[str, Any]
     injected: dict[str, int]
@@ -69,9 +82,9 @@ class Rehearsed(msgspec.Struct):
     def exit_code(self) -> int:
         """0; 7 where the books differ; 3 where the decisions do; else the live process's own."""
         if self.books.differences:
-            return 7
+            return JournalError.exit_code
         if self.parity.different:
-            return 3
+            return DIFFERENT
         return 0 if self.code in (0, 130) else self.code
 
 
@@ -98,7 +111,7 @@ def rehearse(path: Path, wishes: Wishes) -> Rehearsed:
             "--write-accounts", str(wishes.folder / "sandbox"), "--record", str(wishes.folder / "record.json"),
         ],
         wishes.folder / "sandbox",
-        os.environ,
+        {"SANDBOX_KEY": f"rehearsal-{os.getpid()}"} | os.environ,  # one connection a key: two may rehearse at a time
     )  # fmt: skip
     try:
         told = box.first_document()
@@ -115,34 +128,26 @@ def _rehearsed(account: Account, wishes: Wishes, state: Path, told: dict[str, An
     derived = wishes.folder / f"{account.name}.toml"
     warm = account.warm if wishes.begin else 0
     derived.write_text(rehearsal_text(account, list(record["market"]["symbols"]), state, warm), "utf-8")
-    start_ns = int(record["clock"]["now"])
-    runner = _Process(
-        ["-m", "live", "run", str(derived), "--json"],
-        wishes.folder / "run",
-        os.environ | {str(k): str(v) for k, v in told.items()},
-    )
+    environment = os.environ | {str(name): str(value) for name, value in told.items()}
+    service = _Service(["-m", "live", "run", str(derived), "--json"], wishes, environment)
     try:
-        end_ns = start_ns + int(wishes.minutes * MINUTE_NS) if wishes.minutes else 0
-        while runner.is_running:
-            clock = _ask(f"{control}/clock")
-            if clock["done"] or (end_ns and clock["now"] >= end_ns):
-                break
-            time.sleep(LOOK_S)
-        if runner.is_running:
+        start_ns = service.watch(control)
+        if service.runner.is_running:
             _ask(f"{control}/close", b"")  # nothing trades or fails any more: what happened can now be learnt
             time.sleep(max(QUIET_S / wishes.speed, LEAST_QUIET_S))
     finally:
-        code = runner.end(signal.SIGTERM)
+        service.runner.end(signal.SIGTERM)
     record = _ask(f"{control}/record")
-    return _told(account, wishes, state, record, runner, code, start_ns)
+    return _told(account, wishes, state, record, service, start_ns)
 
 
 def _told(
-    account: Account, wishes: Wishes, state: Path, record: dict[str, Any], runner: _Process, code: int, start_ns: int
+    account: Account, wishes: Wishes, state: Path, record: dict[str, Any], service: _Service, start_ns: int
 ) -> Rehearsed:
-    journal = state / f"{account.name}.journal"
-    if not journal.exists():
-        raise UnavailableError(f"the live process did not begin: {runner.last_words() or f'exit {code}'}")
+    journal, runner = state / f"{account.name}.journal", service.runner
+    if not journal.exists() or not decided(journal):
+        why = runner.last_words() or f"exit {runner.code}"
+        raise UnavailableError(f"the live process saw no row of the market ({why}); its words are in {wishes.folder}")
     theirs = record["brokers"][account.broker]
     injected = dict(theirs["faults"])
     for fault in record["market"]["faults"]:
@@ -153,7 +158,8 @@ def _told(
         broker=account.broker,
         tape=str(wishes.tape),
         minutes=round((record["clock"]["now"] - start_ns) / SECOND_NS / 60.0, 1),
-        code=code,
+        code=runner.code,
+        starts=service.starts,
         said=runner.errors(),
         summary=runner.document(),
         injected=dict(sorted(injected.items())),
@@ -181,6 +187,39 @@ def _ask(url: str, body: bytes | None = None) -> dict[str, Any]:
     return told
 
 
+class _Service:
+    """The live process as a service keeps it: started again after a death, and after it gave up for the time being."""
+
+    def __init__(self, command: list[str], wishes: Wishes, environment: dict[str, str]) -> None:
+        self.starts = 0
+        self._command, self._wishes, self._environment = command, wishes, environment
+        self.runner = self._start()
+
+    def watch(self, control: str) -> int:
+        """Look after it until the time is over, or it has ended for good; when the market was first listened to."""
+        wishes, start_ns, span_ns = self._wishes, 0, int(self._wishes.minutes * MINUTE_NS)
+        deaths: list[int] = []
+        while True:
+            clock = _ask(f"{control}/clock")
+            if not start_ns and clock["listening"]:
+                start_ns = int(clock["now"])
+                deaths = [start_ns + span_ns * (i + 1) // (wishes.kills + 1) for i in range(wishes.kills)]
+            if clock["done"] or (span_ns and start_ns and clock["now"] >= start_ns + span_ns):
+                return start_ns
+            if deaths and clock["now"] >= deaths[0] and self.runner.is_running:
+                deaths.pop(0)
+                self.runner.end(signal.SIGKILL)
+            if not self.runner.is_running:
+                if self.runner.code not in AGAIN or self.starts >= MOST_STARTS:
+                    return start_ns
+                self.runner = self._start()
+            time.sleep(LOOK_S)
+
+    def _start(self) -> _Process:
+        self.starts += 1
+        return _Process(self._command, self._wishes.folder / f"run-{self.starts}", self._environment)
+
+
 class _Process:
     """A process of ours, its output in files beside `base`."""
 
@@ -198,6 +237,11 @@ class _Process:
             )
 
     @property
+    def code(self) -> int:
+        """How it ended; 0 while it runs."""
+        return self._process.poll() or 0
+
+    @property
     def is_running(self) -> bool:
         """Whether it has not ended."""
         return self._process.poll() is None
@@ -212,6 +256,7 @@ class _Process:
         while time.monotonic() < end:
             text = self._out.read_text("utf-8")
             if text.rstrip().endswith("}"):
+                self._out.unlink()  # it holds keys, if only of a sandbox
                 return dict(json.loads(text))
             if not self.is_running:
                 words = self.last_words() or "the sandbox did not start"

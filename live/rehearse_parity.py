@@ -129,6 +129,19 @@ def _columns(rows: list[Row], symbols: tuple[str, ...]) -> tuple[Bars, Book | No
     return bars, Book(symbols=symbols, **{name: table[:, i, :] for i, name in enumerate(FEATURES)})
 
 
+def decided(path: Path) -> bool:
+    """Whether a journal holds a row at all.
+
+    Raises:
+        JournalError: it is damaged.
+    """
+    journal = SqliteJournal.open(path)
+    try:
+        return bool(_rows(journal))
+    finally:
+        journal.close()
+
+
 def alerts_of(path: Path) -> dict[str, int]:
     """How often each alert was raised."""
     counts: dict[str, int] = {}

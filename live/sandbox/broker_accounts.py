@@ -24,11 +24,12 @@ LOOSE: dict[str, Any] = {
     "max_entries_symbol_10_minutes": 10,
     "max_entries_symbol_day": 100,
     "order_types": ["limit", "market"],
+    "max_quote_age_s": 60.0,
     "min_price_usd": 0.0,
     "min_dollar_volume_usd": 0.0,
     "min_listed_days": 0,
 }
-"""Limits in which a made-up market differs from one to be careful in; the others are those that are proposed."""
+"""Limits in which a made-up market, perhaps a fast one, differs from a real one; the others are those proposed."""
 
 
 async def write_accounts(box: Sandbox, folder: Path, strategy: str = "momentum") -> list[Path]:

@@ -77,7 +77,7 @@ MILD = (
 HARSH = (
     "place.lost=0.1,place.drop=0.06,place.502-after=0.05,place.malformed=0.03,place.cut=0.03,place.error-inside=0.02,"
     "place.429=0.03,place.429-after=0.05,place.503=0.05,review.503=0.05,review.cut=0.03,look.drop=0.03,look.503=0.05,"
-    "look.malformed=0.03,look.html=0.02,look.missing=0.02,look.429-after=0.02,cancel.lost=0.1,cancel.504-after=0.05,"
+    "look.malformed=0.03,look.html=0.02,look.429-after=0.02,cancel.lost=0.1,cancel.504-after=0.05,"
     "cancel.drop=0.05,token.500=0.2,any.slow=0.02,any.drip=0.02,order.partial=0.08,order.split=0.15,"
     "order.early-fill=0.1,order.late-reject=0.04,order.late-fill=0.04,order.slow-cancel=0.04,order.lag=0.1,"
     "stream.drop=0.1,stream.twice=0.1,stream.swap=0.1,stream.cut=6/h,stream.stall=1/h,account.maintenance=0.5/h,"

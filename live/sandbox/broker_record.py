@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from live.sandbox.broker_engine import Venue, VenueOrder
+from live.sandbox.broker_faults import FATES, MOMENTS, OPERATIONS
 
 
 def record_of(venue: Venue) -> dict[str, Any]:
@@ -17,11 +18,15 @@ def record_of(venue: Venue) -> dict[str, Any]:
         "positions": {symbol: text(held) for symbol, held in sorted(venue.positions.items())},
         "orders": [order_of(order) for order in venue.orders.values()],
         "requests": dict(venue.faults.counts),
-        "faults": {
-            f"{what}.{name}" if what else name: count
-            for (what, name), count in sorted(Counter(venue.faults.injected).items())
-        },
+        "faults": dict(sorted(Counter(_fault(*each) for each in venue.faults.injected).items())),
     }
+
+
+def _fault(what: str, name: str) -> str:
+    """A fault as a plan has it; an order's was noted with its symbol, an update's with its event."""
+    if what in (*OPERATIONS, *MOMENTS):
+        return f"{what}.{name}"
+    return f"order.{name}" if name in FATES else f"stream.{name}"
 
 
 def order_of(order: VenueOrder) -> dict[str, Any]:

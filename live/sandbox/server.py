@@ -134,7 +134,9 @@ class Sandbox:
         return answer(self.record())
 
     def _clock(self, _request: Request) -> Response:
-        return answer({"now": self.clock.now(), "speed": self.clock.speed, "done": self.streams.done.is_set()})
+        listening = sum(session.ready for session in self.streams.sessions)
+        done = self.streams.done.is_set()
+        return answer({"now": self.clock.now(), "speed": self.clock.speed, "done": done, "listening": listening})
 
     def _close(self, _request: Request) -> Response:
         if self.house is not None:
