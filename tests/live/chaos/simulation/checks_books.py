@@ -27,7 +27,8 @@ def equal_books(evidence: Evidence, trail: Trail) -> Iterator[str]:
         if abs(ours.get(symbol, 0.0) - theirs.get(symbol, 0.0)) > 1e-6:
             wrong = True
             if not (excused or alarmed_down or symbol in doubtful):
-                yield f"{symbol}: we hold {ours.get(symbol, 0.0):g}, the venue {theirs.get(symbol, 0.0):g}; nobody was told"
+                both = f"we hold {ours.get(symbol, 0.0):g}, the venue {theirs.get(symbol, 0.0):g}"
+                yield f"{symbol}: {both}; nobody was told"
     ours_cash = trail.cash(evidence.plan.cash)
     if not wrong and abs(ours_cash - evidence.venue.cash) > 0.011 and not (excused or alarmed_down or doubtful):
         yield f"cash: we have {ours_cash:.2f}, the venue {evidence.venue.cash:.2f}; nobody was told"

@@ -15,13 +15,12 @@ from .world import Evidence
 
 
 def whole_and_kept(evidence: Evidence, trail: Trail) -> Iterator[str]:
-    """I7: a chain without a gap that holds every record that a commit promised; nothing is sent after a failed write."""
+    """I7: a chain without a gap, with every record that a commit promised; nothing is sent after a failed write."""
     if evidence.damaged:
         if evidence.up and trail.faults:
             yield f"the process goes on over a damaged journal: {trail.faults[0]}"
         return
-    for fault in trail.faults:
-        yield fault
+    yield from trail.faults
     for seq, checksum in evidence.promises:
         if seq >= len(trail.checksums):
             yield f"record {seq} was promised and is gone; the last is {len(trail.checksums) - 1}"

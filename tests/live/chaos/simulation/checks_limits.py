@@ -79,6 +79,7 @@ class Account:
     told_equity: float = float("nan")
     row: Row | None = None
     halted: bool = False
+    contradicted: bool = False
 
     def worth(self) -> float:
         """Equity, the lower of ours and the broker's."""
@@ -114,6 +115,7 @@ def inside_all_limits(evidence: Evidence, trail: Trail) -> Iterator[str]:
                 account.sent.append((command.ts, command.symbol, "", "cancel"))
             elif isinstance(command, Alert) and command.name in ("risk.halted", "books.differ", "books.contradiction"):
                 account.halted = True
+                account.contradicted |= command.name == "books.contradiction"
                 account.gates["reconciled"] &= command.name != "books.differ"
 
 
@@ -184,6 +186,8 @@ def _fill(account: Account, fill: Fill) -> None:
 
 
 def _only_reduces(account: Account, command: Submit) -> bool:
+    if account.contradicted and command.reason not in ("entry", "reversal"):
+        return True  # the venue's word did not add up: what is held is for a person to say
     held = account.held.get(command.symbol, 0.0)
     if command.reason not in ("entry", "reversal") and held * (1.0 if command.side == "sell" else -1.0) > 0.0:
         return command.quantity <= abs(held) + 1e-9

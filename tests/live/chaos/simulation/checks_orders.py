@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from live.core.commands import Protect, Submit
 from live.core.events import OrderCancelled, OrderExpired, OrderRefused, PersonSays
@@ -27,7 +28,7 @@ def one_order_per_intent(evidence: Evidence, trail: Trail) -> Iterator[str]:
     for order_id, orders in by_intent.items():
         if len(orders) > 1 and isinstance(trail.intents[order_id], Submit):
             yield f"intent {order_id} has {len(orders)} orders at the venue"
-        for one, other in zip(orders, orders[1:], strict=False):
+        for one, other in pairwise(orders):
             if one.status not in ENDED or one.ended > other.created:
                 yield f"protection {order_id} stood twice at the same time ({one.id}, {other.id})"
 
@@ -95,17 +96,18 @@ def no_end_without_evidence(evidence: Evidence, trail: Trail) -> Iterator[str]:
         event = step.event
         if not isinstance(event, OrderRefused | OrderCancelled | OrderExpired) or event.order_id in persons:
             continue
+        guard = isinstance(trail.intents.get(event.order_id), Protect)
         for order in orders.get(event.order_id, ()):
             name = f"{type(event).__name__} of {event.order_id} (record {step.seq})"
             if order.status not in ENDED:
                 yield f"{name}: the venue has it {order.status}"
-            elif isinstance(event, OrderRefused) and not event.late and order.status != "rejected":
-                if not isinstance(trail.intents[event.order_id], Protect):
-                    yield f"{name}: the venue took it, and has it {order.status}"
+            elif isinstance(event, OrderRefused) and not event.late and order.status != "rejected" and not guard:
+                yield f"{name}: the venue took it, and has it {order.status}"
         theirs = sum(each.quantity for order in orders.get(event.order_id, ()) for each in _in_time(order))
         ours = sum(fill.quantity for fill in trail.fills.get(event.order_id, {}).values())
         if theirs > ours + 1e-6 and not any(order.busted for order in orders[event.order_id]):
-            yield f"{type(event).__name__} of {event.order_id}: {theirs:g} shares were done by then, we know of {ours:g}"
+            name = f"{type(event).__name__} of {event.order_id}"
+            yield f"{name}: {theirs:g} shares were done by then, we know of {ours:g}"
 
 
 def _in_time(order: Order) -> list:  # type: ignore[type-arg]

@@ -72,7 +72,8 @@ class Disk:
     def power_loss(self, chance: random.Random, *, torn: bool) -> bool:
         """The machine is gone; True where a write was torn."""
         self.life += 1
-        return any([file.lose(chance, torn=torn) for file in self.files.values()])
+        lost = [file.lose(chance, torn=torn) for file in self.files.values()]
+        return any(lost)
 
     def holds(self, text: bytes) -> bool:
         """Whether synced bytes contain this text: what survives any crash."""
@@ -176,7 +177,7 @@ class DiskSystem(apsw.VFS):
         flags[1] = flags[0]
         return _Handle(self.mounted, self.mounted.files.setdefault(path, File()))
 
-    def xDelete(self, path: str, sync: bool) -> None:  # noqa: N802, FBT001
+    def xDelete(self, path: str, sync: bool) -> None:  # noqa: N802
         if not path.startswith(self._root):
             super().xDelete(path, sync)
             return

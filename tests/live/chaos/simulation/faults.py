@@ -1,7 +1,7 @@
 """The faults of one schedule: which there are, how often, and what each one met.
 
-Names are those of the acceptance plan. A schedule draws a handful of them (a swarm), so that rare ones meet alone and in
-company, and so that a schedule without any comes by too.
+Names are those of the acceptance plan. A schedule draws a handful of them (a swarm), so that rare ones come
+alone and in company, and a schedule without any comes by too.
 """
 
 from __future__ import annotations

@@ -167,16 +167,16 @@ class Feed:
             if row.ts < burst_until:
                 arrives, faults = max(arrives, burst_until + ns(0.01 * number)), ["F15"]
             if row.ts < l1_until:
-                row, faults = spoiled(row, chance, "depth"), [*faults, "F17"]  # noqa: PLW2901
+                row, faults = spoiled(row, chance, "depth"), [*faults, "F17"]
             if draw.get("F32"):
-                row, faults = spoiled(row, chance, "print"), [*faults, "F32"]  # noqa: PLW2901
+                row, faults = spoiled(row, chance, "print"), [*faults, "F32"]
             if draw.get("F14"):
                 how = chance.choice(["gap", "twice", "late", "crossed", "stale"])
                 faults.append("F14")
                 if how == "gap":
                     continue
                 if how in ("crossed", "stale"):
-                    row = spoiled(row, chance, how)  # noqa: PLW2901
+                    row = spoiled(row, chance, how)
                 elif how == "late":
                     arrives += ns(chance.uniform(1.0, 25.0))
                 else:

@@ -6,7 +6,6 @@ acceptance plan names. A mutant changes the code that runs, in this process, for
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -20,15 +19,13 @@ from msgspec.structs import replace
 from data import calendar
 from live import journal, session_venue, unfinished
 from live.brokers import wire_budget, wire_desk, wire_orders
-from live.brokers.wire import Busy, Lost
 from live.core import desk as core_desk
-from live.core import risk, risk_gates, risk_pace, risk_size, tally
-from live.core.events import AccountFacts, Fill, OrderCancelled, OrderRefused
+from live.core import risk, tally
+from live.core.events import Fill, OrderCancelled, OrderRefused
 from live.core.facts import State as RiskState
 from live.core.orders import State
 
 from . import route
-from .process import Process
 
 SECOND = 1_000_000_000
 

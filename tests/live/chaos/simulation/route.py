@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -126,10 +127,8 @@ class Network:
 
     def _quietly(self, act: Callable[[], Any]) -> None:
         """Done at the venue, told to nobody."""
-        try:
+        with contextlib.suppress(Refused, Duplicate, TooLate):
             act()
-        except (Refused, Duplicate, TooLate):
-            pass
 
 
 class Toy:

@@ -12,7 +12,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
-from data import calendar
 from data.errors import OnetapeError
 from live.brokers.wire_orders import Ticket
 from live.brokers.wire_route import Patience
@@ -33,7 +32,7 @@ from strategies.common.rule import Rule
 from .clock import SECOND, Timeline, ns
 from .disk import Disk, DiskSystem
 from .faults import Weather
-from .market import DAYS, ROW_S, SYMBOLS, Feed, Market, Told
+from .market import DAYS, SYMBOLS, Feed, Market, Told
 from .process import Killed, Process
 from .route import DIALECTS, Network
 from .venue import Venue
@@ -318,6 +317,8 @@ class World:
         self._sha.update(f"{self.timeline.now} {how}".encode())
         if process is not None:
             process.let_go()
+            if self.own_files:
+                process.bury()
         wait = self._backoff.crashed(self.timeline.now / SECOND)
         if wait is None:  # the supervisor gives up; a person starts it when the faults are over
             return
@@ -539,6 +540,8 @@ class World:
         """Faults stop; what is wrong with the world is put right."""
         self.weather.calm = True
         self.venue.restricted = False
+        for name in ("late_fill", "bust", "late_reject"):
+            self.venue.wild.pop(name, None)
         self.network.maintenance_until = self.network.no_token_until = self.network.stream_down_until = 0
         self._disk_well()
         if self.skew:
