@@ -11,7 +11,7 @@ from typing import Any
 from data.door import did_you_mean
 from data.errors import DataError, UsageError
 from data.frames import SYMBOL_NAMES, TIME_NAMES, bars_from_pandas
-from data.labels import Label
+from data.labels import Label, ZoneError
 from data.types import Bars
 
 CSV_ENDINGS = (".csv", ".txt", ".tsv", ".csv.gz", ".csv.zst", ".csv.bz2", ".csv.xz", ".csv.zip")
@@ -44,7 +44,13 @@ def read_bars(
     path = Path(path)
     frame = _of_symbol(_read(path), symbol, path)
     frame = _with_index(frame, timezone, path)
-    return bars_from_pandas(frame, label=label, clock=clock, symbol=symbol or _symbol_of(path))
+    try:
+        return bars_from_pandas(frame, label=label, clock=clock, symbol=symbol or _symbol_of(path))
+    except ZoneError:
+        raise DataError(
+            f"{path}: times have no zone, first {frame.index[0]}; say which with --timezone, for example "
+            "--timezone America/New_York (timezone= in Python)"
+        ) from None
 
 
 _DAMAGE = (ValueError, OSError, EOFError, ImportError, csv.Error, zlib.error, zipfile.BadZipFile)

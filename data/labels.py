@@ -14,6 +14,10 @@ from data.types import Ints
 Label = Literal["start", "close"]
 
 
+class ZoneError(DataError):
+    """Times without a zone, where one is needed."""
+
+
 class Times(NamedTuple):
     """One symbol's times as found: (T,) UTC nanoseconds; naive ones (without a zone) are counted as if UTC."""
 
@@ -86,7 +90,7 @@ def close_times(table: Times, clock: str, label: Label, symbol: str) -> Ints:
     if clock == "1d":
         return _daily_closes(table, symbol)
     if table.naive:
-        raise DataError(
+        raise ZoneError(
             f"bars for {symbol!r}: times have no zone, first {utc(int(table.ns[0]))[:-4]}; say which, for example "
             "frame.index = frame.index.tz_localize('America/New_York')"
         )

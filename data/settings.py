@@ -119,6 +119,9 @@ class Settings:
     # Where alerts go, one or more addresses as apprise spells them: tgram://..., mailto://..., json://...
     alert_urls: Secret | None = _setting("ALERT_URLS", parse=Secret)
     otel_endpoint: str | None = _setting("OTEL_EXPORTER_OTLP_ENDPOINT", parse=_address)
+    # Shares of one unit of quoted size, with dates: see data/sources/lots.py.
+    alpaca_lot: str = _setting("ONETAPE_ALPACA_LOT", default="100")
+    polygon_lot: str = _setting("ONETAPE_POLYGON_LOT", default="1")
     # What `python -m live sandbox` prints: the time of its tape, for programs that must know it.
     rehearsal: str | None = _setting("ONETAPE_REHEARSAL")
     log_level: str = _setting("ONETAPE_LOG_LEVEL", "LOG_LEVEL", parse=_log_level, default="INFO")

@@ -26,6 +26,7 @@ from data.sources.budget import Budget, shared_budget
 from data.sources.http import Caller, Patience
 from data.sources.http_history import Columns, Window
 from data.sources.http_pages import Pages
+from data.sources.lots import Lots
 from data.sources.stream import Stream
 from data.types import Bars
 
@@ -35,8 +36,6 @@ VENDOR = "Alpaca"
 KEYS_FROM = "make a key at https://app.alpaca.markets (Home, API Keys) and put it into .env"
 VARIABLES = {"apca_api_key_id": "APCA_API_KEY_ID", "apca_api_secret_key": "APCA_API_SECRET_KEY"}
 REQUESTS_A_MINUTE = 200
-ROUND_LOT = 100.0
-"""Shares of one unit of quoted size."""
 
 Feed = Literal["sip", "iex", "delayed_sip", "otc", "boats", "overnight"]
 
@@ -157,29 +156,34 @@ def quotes(
     end: Day,
     *,
     feed: Feed = "sip",
-    round_lot: float = ROUND_LOT,
+    lots: Lots | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
     wall: Clock | None = None,
     patience: Patience | None = None,
     requests_a_minute: int = REQUESTS_A_MINUTE,
 ) -> Iterator[Quote]:
-    """Every quote of these sessions, as `trades`; sizes in shares, `round_lot` of them to the vendor's unit.
+    """Every quote of these sessions, as `trades`; sizes in shares.
+
+    Args:
+        lots: shares of the vendor's unit; default: the setting ONETAPE_ALPACA_LOT.
 
     Raises:
         As `history`, some of it while iterating.
     """
     pull = _Pull(symbols, start, end, ("quotes", feed), settings, wall, patience, requests_a_minute)
+    lots = Lots((settings or load_settings()).alpaca_lot, "ONETAPE_ALPACA_LOT") if lots is None else lots
     for symbol, times, page in pull.pages_of("quotes", feed, progress):
         for ts, quote in zip(times, page, strict=True):
+            lot = lots.at(ts)
             yield Quote(
                 symbol,
                 ts,
                 ts,
                 quote["bp"] or np.nan,  # 0 is how this vendor says that there is no bid
                 quote["ap"] or np.nan,
-                quote["bs"] * round_lot,
-                quote["as"] * round_lot,
+                quote["bs"] * lot,
+                quote["as"] * lot,
                 join_conditions(quote.get("c")),
                 quote.get("bx") or "",
                 quote.get("ax") or "",

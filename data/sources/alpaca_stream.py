@@ -12,7 +12,7 @@ from data.errors import AuthError, UsageError
 from data.events import Bar, MarketEvent, Quote, Trade, join_conditions
 from data.settings import Settings, load_settings
 from data.sources import http_history
-from data.sources.alpaca import KEYS_FROM, ROUND_LOT, VARIABLES, VENDOR
+from data.sources.alpaca import KEYS_FROM, VARIABLES, VENDOR
 from data.sources.alpaca_backfill import backfill_of
 from data.sources.alpaca_wire import (
     BandsMessage,
@@ -39,6 +39,7 @@ from data.sources.alpaca_wire import (
 from data.sources.backfill_apart import Where, apart
 from data.sources.base import Channel, Clock, WallClock
 from data.sources.http import Patience
+from data.sources.lots import Lots
 from data.sources.stream import Stream
 from data.sources.stream_dialect import Backfill, Lost
 from data.sources.stream_hours import AlwaysOpen, Hours
@@ -77,7 +78,7 @@ class AlpacaDialect:
         symbols: tuple[str, ...],
         channels: Sequence[Channel],
         hours: Hours,
-        round_lot: float,
+        lots: Lots,
     ) -> None:
         self.url = url
         self.headers = {"Content-Type": "application/msgpack"}
@@ -87,7 +88,7 @@ class AlpacaDialect:
         self._auth = {"action": "auth", "key": key, "secret": secret}
         self._wanted = {NAMES[channel]: list(symbols) for channel in channels}
         self._hours = hours
-        self._lot = round_lot
+        self._lots = lots
         self._confirmed = False
         self._greeted: list[str] = []
         self._makers: dict[type, Callable[[Any, int], MarketEvent]] = {
@@ -171,15 +172,16 @@ class AlpacaDialect:
         )
 
     def _quote(self, item: QuoteMessage, recv_ts: int) -> MarketEvent:
-        nan = float("nan")
+        nan, at = float("nan"), nanoseconds(item.t)
+        lot = self._lots.at(at)
         return Quote(
             item.S,
-            nanoseconds(item.t),
+            at,
             recv_ts,
             item.bp or nan,  # 0 is how this vendor says that there is no bid
             item.ap or nan,
-            item.bs * self._lot,
-            item.as_ * self._lot,
+            item.bs * lot,
+            item.as_ * lot,
             join_conditions(item.c),
             item.bx,
             item.ax,
@@ -218,7 +220,7 @@ def open_stream(
     seed: int = 0,
     limit: int = 100_000,
     plan_symbols: int = 30,
-    round_lot: float = ROUND_LOT,
+    lots: Lots | None = None,
     patience: Patience | None = None,
     backfill: Where = "here",
 ) -> Stream:
@@ -229,8 +231,8 @@ def open_stream(
     Args:
         feed: `iex`, `sip`, ..., or `crypto`. wall: clock of waits and `recv_ts`. seed: of the spread of waits.
         limit: events that may wait for the reader. plan_symbols: trades and quotes the plan allows; 0: any number.
-        round_lot: shares of one unit of quoted size. backfill: who asks for the minute bars of a gap, where they are
-            subscribed.
+        lots: shares of one unit of quoted size; default: the setting ONETAPE_ALPACA_LOT. backfill: who asks for the
+            minute bars of a gap, where they are subscribed.
 
     Raises:
         AuthError: a key is not set. UsageError: a symbol, channel or feed, more than the plan allows, or another
@@ -250,6 +252,8 @@ def open_stream(
     if plan_symbols and counted > plan_symbols and not crypto:
         raise UsageError(f"{counted} channels of trades and quotes asked for; the plan allows {plan_symbols}")
     key, secret = http_history.need(settings, VARIABLES, KEYS_FROM)
+    if lots is None or crypto:
+        lots = Lots("1" if crypto else settings.alpaca_lot, "ONETAPE_ALPACA_LOT")
     path = PATHS.get(feed, f"v2/{feed}")
     hours = AlwaysOpen() if feed in ("crypto", "test") else Hours()
     dialect = AlpacaDialect(
@@ -259,7 +263,7 @@ def open_stream(
         names,
         channels,
         hours,
-        1.0 if crypto else round_lot,
+        lots,
     )
     lock = ConnectionLock(settings.store, VENDOR, path, key)
     fill: Backfill | None = None

@@ -27,6 +27,7 @@ from data.sources.budget import Budget, shared_budget
 from data.sources.http import Caller, Patience
 from data.sources.http_history import Columns, Window
 from data.sources.http_pages import Pages
+from data.sources.lots import Lots
 from data.sources.stream import Stream
 from data.types import PRICES, Bars
 
@@ -160,7 +161,7 @@ def quotes(
     start: Day,
     end: Day,
     *,
-    round_lot: float = 1.0,
+    lots: Lots | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
     wall: Clock | None = None,
@@ -168,21 +169,26 @@ def quotes(
     requests_a_minute: int = FREE_REQUESTS_A_MINUTE,
     package: str | None = None,
 ) -> Iterator[Quote]:
-    """Every quote of these sessions, as `trades`; sizes in shares, `round_lot` of them to the vendor's unit.
+    """Every quote of these sessions, as `trades`; sizes in shares.
+
+    Args:
+        lots: shares of the vendor's unit; default: the setting ONETAPE_POLYGON_LOT.
 
     Raises:
         As `history`, some of it while iterating.
     """
     pull = _Pull(symbols, start, end, ("quotes",), settings, wall, patience, requests_a_minute, package)
+    lots = Lots((settings or load_settings()).polygon_lot, "ONETAPE_POLYGON_LOT") if lots is None else lots
     for symbol, quote in pull.records("quotes", progress):
+        lot = lots.at(quote.sip_timestamp)
         yield Quote(
             symbol,
             quote.sip_timestamp,
             quote.sip_timestamp,
             quote.bid_price or np.nan,  # absent or 0: there is no bid
             quote.ask_price or np.nan,
-            (quote.bid_size or 0.0) * round_lot,
-            (quote.ask_size or 0.0) * round_lot,
+            (quote.bid_size or 0.0) * lot,
+            (quote.ask_size or 0.0) * lot,
             join_conditions(quote.conditions),
             str(quote.bid_exchange or ""),
             str(quote.ask_exchange or ""),

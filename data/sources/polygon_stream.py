@@ -14,6 +14,7 @@ from data.sources import http_history
 from data.sources.backfill_apart import Where, apart
 from data.sources.base import Channel, Clock, WallClock
 from data.sources.http import Patience
+from data.sources.lots import Lots
 from data.sources.polygon import FREE_REQUESTS_A_MINUTE, KEYS_FROM, TAPES, VARIABLES, VENDOR
 from data.sources.polygon_backfill import backfill_of
 from data.sources.polygon_wire import (
@@ -65,7 +66,7 @@ class PolygonDialect:
         topics: Sequence[str],
         stall_s: float,
         hours: Hours,
-        lot: float,
+        lots: Lots,
     ) -> None:
         self.url = url
         self.headers: dict[str, str] = {}
@@ -75,7 +76,7 @@ class PolygonDialect:
         self._key = key
         self._wanted = tuple(f"{topic}.{symbol}" for topic in topics for symbol in symbols)
         self._hours = hours
-        self._lot = lot
+        self._lots = lots
         self._said: set[str] = set()
         self._confirmed: set[str] = set()
         self._makers: dict[type, Callable[[Any, int], MarketEvent]] = {
@@ -140,16 +141,17 @@ class PolygonDialect:
             raise Lost(f"{told.status}: {told.message}")
 
     def _quote(self, item: QuoteMessage, recv_ts: int) -> MarketEvent:
-        nan = float("nan")
+        nan, at = float("nan"), nanoseconds(item.t)
+        lot = self._lots.at(at)
         codes = [item.c] if isinstance(item.c, int) else item.c
         return Quote(
             item.sym,
-            nanoseconds(item.t),
+            at,
             recv_ts,
             item.bp or nan,  # absent or 0: there is no bid
             item.ap or nan,
-            item.bs * self._lot,
-            item.as_ * self._lot,
+            item.bs * lot,
+            item.as_ * lot,
             join_conditions(codes),
             str(item.bx),
             str(item.ax),
@@ -177,7 +179,7 @@ def open_stream(
     seed: int = 0,
     limit: int = 100_000,
     plan_symbols: int = 5,
-    round_lot: float = 1.0,
+    lots: Lots | None = None,
     requests_a_minute: int = FREE_REQUESTS_A_MINUTE,
     package: str | None = None,
     patience: Patience | None = None,
@@ -188,7 +190,8 @@ def open_stream(
     Args:
         cluster: `stocks` or `crypto`. wall: clock of waits and `recv_ts`. seed: of the spread of waits.
         limit: events that may wait for the reader. plan_symbols: symbols the plan allows; 0: any number.
-        round_lot: shares of one unit of quoted size. package: `massive` or `polygon`, for the bars of a gap.
+        lots: shares of one unit of quoted size; default: the setting ONETAPE_POLYGON_LOT. package: `massive` or
+            `polygon`, for the bars of a gap.
         backfill: who asks for those, where minute bars are subscribed.
 
     Raises:
@@ -211,7 +214,8 @@ def open_stream(
     stall_s = STALL_S if set(channels) & set(LIVELY) else BARS_STALL_S
     url = f"{settings.massive_stream_url or HOST}/{cluster}"
     asked = [topics[channel] for channel in channels]
-    dialect = PolygonDialect(url, key.get_secret_value(), names, asked, stall_s, hours, round_lot)
+    lots = Lots(settings.polygon_lot, "ONETAPE_POLYGON_LOT") if lots is None else lots
+    dialect = PolygonDialect(url, key.get_secret_value(), names, asked, stall_s, hours, lots)
     lock = ConnectionLock(settings.store, VENDOR, cluster, key)
     fill: Backfill | None = None
     if "bars" in channels and backfill == "apart":

@@ -81,7 +81,12 @@ def test_a_changed_file_is_refused_and_kept_on_request(out, csv, tmp_path):
         (GOOD.replace("11,100", ",100"), ("--label", "start"), 3, "NaN price"),
         (GOOD.replace("11,100", "x,100"), ("--label", "start"), 3, "not numeric"),
         (GOOD.replace("12,9,11", "12,-9,11"), ("--label", "start"), 3, "zero or less"),
-        (GOOD.replace("T", " ").replace("Z", ""), ("--label", "start"), 3, "no zone"),
+        (
+            GOOD.replace("T", " ").replace("Z", ""),
+            ("--label", "start"),
+            3,
+            "say which with --timezone, for example --timezone America/New_York",
+        ),
         (GOOD.replace("Z", "").replace("T", " "), ("--label", "start", "--timezone", "Mars"), 2, "not a time zone"),
         (GOOD, ("--label", "start", "--adjustment", "half"), 2, "not one of raw, split, all"),
         (HEAD, ("--label", "start"), 3, "no rows"),
