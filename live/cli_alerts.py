@@ -80,6 +80,7 @@ def watch(
         while True:
             for notice in daemon.step():
                 typer.echo(f"{notice.what} {notice.severity} {notice.name}: {notice.text}")
+            notify("WATCHDOG=1")
             if once or stop.wait(every):
                 break
         notify("STOPPING=1")

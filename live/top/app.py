@@ -7,6 +7,7 @@ it goes from the command line: a file beside its journal.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import getpass
 import time
 from collections.abc import Callable
@@ -14,9 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from textual.app import App, ComposeResult
+from textual.app import App, ComposeResult, ScreenStackError
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.css.query import NoMatches
 from textual.events import Resize
 from textual.widgets import DataTable, Footer, Static
 
@@ -30,6 +32,8 @@ from live.watch.view import Watch
 
 LOOK_S = 0.25
 WIDE_FROM, TALL_FROM = 120, 36
+NAME_AT_MOST = 14
+"""Characters of a name that fit beside the names of the panes."""
 KEYS = """\
 up, down    choose the account, or a line of the pane with the focus
 1 ... 6     positions, orders, risk, feeds, alerts, log
@@ -91,6 +95,7 @@ class Top(App[None]):
         self._read_at = float("-inf")
         self._selected = ""
         self._wide = False
+        self._pane = PANES[0]
         self.page = Page("", [])
         self.looks = 0
 
@@ -134,7 +139,8 @@ class Top(App[None]):
         async with self._reading:
             self._stamp, self.page = await asyncio.to_thread(self._made, self._selected, wide=self._wide)
             self._read_at = time.monotonic()
-        self._show(self.page)
+        with contextlib.suppress(NoMatches, ScreenStackError):  # the screen is being taken down meanwhile
+            self._show(self.page)
         self.looks += 1
 
     def _made(self, selected: str, *, wide: bool) -> tuple[tuple[object, ...], Page]:
@@ -161,7 +167,7 @@ class Top(App[None]):
             self.query_one(f"#{name}", Pane).show_lines(lines, empty)
         for name, text in (("risk", page.risk), ("feeds", page.feeds), ("alerts", page.alerts), ("log", page.log)):
             self.query_one(f"#{name}", Pane).show_text(text or quiet)
-        self.query_one("#panes").border_title = page.name
+        self._name_panes()
 
     async def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         """Another account is chosen."""
@@ -181,12 +187,21 @@ class Top(App[None]):
         """Show a pane, or go to it where all are shown."""
         for pane in self.query(Pane):
             pane.set_class(pane.id == name.lower(), "-shown")
-        tabs = (f"[{i + 1} {each}]" if each == name else f" {i + 1} {each} " for i, each in enumerate(PANES))
-        self.query_one("#tabs", Static).update(" ".join(tabs))
+        self._pane = name
+        self._name_panes()
         if self.screen.has_class("-wide") and self.screen.has_class("-tall"):
             chosen = self.query_one(f"#{name.lower()}", Pane)
             target = chosen.query("Lines, VerticalScroll").first()
             target.focus()
+
+    def _name_panes(self) -> None:
+        """Say whose panes these are, and which one is shown: the highlighted line alone would be colour alone."""
+        name = self.page.name if len(self.page.name) <= NAME_AT_MOST else f"{self.page.name[: NAME_AT_MOST - 1]}…"
+        tabs = (f"[{i + 1} {each}]" if each == self._pane else f" {i + 1} {each} " for i, each in enumerate(PANES))
+        self.query_one("#tabs", Static).update(" ".join([name, *tabs]))
+        for i, pane in enumerate(self.query(Pane)):
+            of = f" of {name}" if name and PANES[i] != "Alerts" else ""
+            pane.border_title = f"{i + 1} {PANES[i]}{of}"
 
     async def action_now(self) -> None:
         """Read everything now."""

@@ -252,8 +252,9 @@ def test_a_word_is_for_the_account_under_the_cursor_at_once(busy):
 
 def test_what_is_written_shows_at_once_and_the_cursor_stays(busy):
     async def steps(app, hand):
+        await until(hand, lambda: "alpha [1 Positions]" in screen(app))
         await hand.press("down")
-        await until(hand, lambda: app.page.name == "beta")
+        await until(hand, lambda: app.page.name == "beta" and "beta [1 Positions]" in screen(app))
         busy.account("aaa")
         busy.control("beta").say(Word("halt", "bob", "lunch"))
         await until(hand, lambda: "aaa" in screen(app))
