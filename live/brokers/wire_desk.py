@@ -341,6 +341,7 @@ class Desk:
             and now - ticket.sent_ns < self.capabilities.key_window_s * SECOND_NS
             and now - ticket.sent_ns > self.capabilities.visibility_delay_s * SECOND_NS
             and (ticket.exits or self._is_fresh(ticket))
+            and self._guards.may_go_again(ticket)
         )
         if ticket.cleared and ticket.cancel_wanted:  # it was taken back between the mark and the wire
             ticket.cleared = False

@@ -83,6 +83,15 @@ class Guards:
         """Whether the ticket is a protection's."""
         return ticket.order_id in self._guards
 
+    def may_go_again(self, ticket: Ticket) -> bool:
+        """False where a second try of the ticket could stand beside another order, or be too large."""
+        guard = self._guards.get(ticket.order_id)
+        if guard is None or not isinstance(ticket.command, Protect):
+            return True
+        since = guard.filled - ticket.filled - ticket.command.filled
+        alone = all(other is ticket for other in guard.standing)
+        return alone and abs(ticket.command.quantity - since - ticket.quantity) < 1e-9
+
     def in_the_way(self, symbol: str) -> bool:
         """Whether an unwanted protection may still hold shares of the symbol."""
         # Where nothing can be sold short, an order that stays unknown may not keep a position from being left.
