@@ -359,8 +359,8 @@ def no_checksums() -> Iterator[None]:
 
     def read(self: Any) -> Iterator[Any]:
         honest = journal._chained
-        rows = self._db.execute("SELECT seq, kind, body, checksum FROM record ORDER BY seq").fetchall()
-        given = iter([row[3] for row in rows])
+        rows = self._db.execute("SELECT CAST(checksum AS BLOB) FROM record ORDER BY seq").fetchall()
+        given = iter([row[0] for row in rows])
         journal._chained = lambda *_: next(given)
         try:
             yield from old(self)
