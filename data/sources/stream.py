@@ -78,7 +78,7 @@ class Stream:
         self._task: asyncio.Task[None] | None = None
         self._fills: set[asyncio.Task[None]] = set()
         self._last_good = self._heard = self._whole = 0
-        self._lost_at = 0
+        self._lost_at = self._missing_from = self._newest = 0
         self._quiet = 0
         self._longest_ns = 0
         self._stalled = False
@@ -218,6 +218,7 @@ class Stream:
         for event in events:
             if self._recent.is_double(event):
                 continue
+            self._newest = max(self._newest, event.venue_ts)
             if self._audit is not None:
                 self._audit.add(event)
             self._put(event)
@@ -236,17 +237,19 @@ class Stream:
         if self._last_good and not self._lost_at:
             now = self._clock.now()
             self._lost_at = self._last_good
+            # A feed that runs late had not said all that happened until then: delayed_sip is a quarter of an hour late.
+            self._missing_from = min(self._last_good, self._newest or self._last_good)
             self._put(Gap("", 0, now, self._last_good, now, reason, self._dialect.venue))
 
     def _mark_whole(self) -> None:
         now = self._clock.now()
         if self._audit is not None:
-            self._audit.restart(now, self._lost_at)
+            self._audit.restart(now, self._missing_from if self._lost_at else 0)
         if self._lost_at:
             reason = f"the feed is back; it was lost because {self._stats.last_loss}"
             self._put(Gap("", 0, now, self._lost_at, now, reason, self._dialect.venue))
             if self._backfill is not None:
-                task = asyncio.create_task(self._fill(self._lost_at, now))
+                task = asyncio.create_task(self._fill(self._missing_from, now))
                 self._fills.add(task)
                 task.add_done_callback(self._fills.discard)
         self._lost_at, self._last_good, self._whole, self._heard = 0, now, now, now
