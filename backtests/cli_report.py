@@ -154,7 +154,7 @@ def _of_session(
     """The backtest of a session's plan over its rows, and the session."""
     from backtests.engine import run_backtest
     from backtests.rows import load_rows
-    from backtests.session import read_session
+    from backtests.session_file import read_session
     from strategies.common.costs import Costs
     from strategies.common.load import load_strategy
     from strategies.common.rule import Rule

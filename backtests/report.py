@@ -22,14 +22,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backtests import report_checks, report_proof, report_robust, report_session, report_tables
+from backtests import report_checks, report_proof, report_robust, report_robust_figures, report_session, report_tables
 from backtests.report_figures import cost_push, embedded_figures
 from backtests.report_manifest import Extras, manifest_of
 from backtests.report_notes import note_rows
 from backtests.report_risk import Benchmark, benchmark_of, relative
 from backtests.report_traces import payload
 from backtests.result import Result
-from backtests.session import Apart, reconcile, result_of_session
+from backtests.session import Apart, reconcile
+from backtests.session_file import checked_session
+from backtests.session_result import result_of_session
 from data.errors import UsageError
 from data.tape import replacing
 
@@ -65,6 +67,7 @@ def report_html(result: Result, **extras: Any) -> str:
 
     Raises:
         UsageError: an extra that there is not, or a benchmark without rows.
+        DataError: a session that is none, or one of other rows.
     """
     known = [each.name for each in fields(Extras)]
     for name in extras:
@@ -72,6 +75,8 @@ def report_html(result: Result, **extras: Any) -> str:
             raise UsageError(f"a report has no {name!r}; it takes {', '.join(known)}")
     if isinstance(extras.get("benchmark"), str):
         extras["benchmark"] = benchmark_of(result, extras["benchmark"])
+    if extras.get("session") is not None:
+        extras["session"] = checked_session(extras["session"])
     if "notes" in extras:
         extras["notes"] = tuple(extras["notes"] or ())
     return drawn(result, Extras(**extras))
@@ -150,7 +155,7 @@ def _robust(result: Result, extras: Extras) -> dict[str, Any]:
         "state": state,
         "sentence": sentence,
         "gates": report_robust.gate_rows(evidence),
-        "figures": report_robust.figures(evidence),
+        "figures": report_robust_figures.figures(evidence),
         "luck": report_robust.luck_rows(evidence.luck) if evidence.luck else [],
         "capacity": report_robust.capacity_rows(evidence),
         "missing": report_robust.missing(evidence),

@@ -9,7 +9,7 @@ from backtests import cost_parts as parts
 from backtests.evidence import Evidence
 from backtests.figures import Spec, dots, figure, line, rule, scale
 from backtests.report_risk import sessions_figure
-from backtests.report_robust import figures as evidence_figures
+from backtests.report_robust_figures import figures as evidence_figures
 from backtests.report_text import number, percent
 from backtests.report_trades import entered_figures, held_figure
 from backtests.result import Result

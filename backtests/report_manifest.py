@@ -13,18 +13,56 @@ from math import isfinite
 from pathlib import PurePath
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from backtests.evidence import Evidence
 from backtests.report_risk import Benchmark
 from backtests.result import Result
-from data.errors import DataError
+from data.errors import DataError, UsageError
 from data.tape import content_hash
 from data.types import Bars, Book
 from strategies.common.certificate import Certificate, Check, Difference
+from strategies.common.costs import Costs
+from strategies.common.rule import Rule
 
 KIND, VERSION = "onetape report", 1
+DAMAGED = "the report's manifest is damaged ({}); ask for the report again"
+
+
+class _Code(msgspec.Struct):
+    name: str
+    path: str
+    source_hash: str
+
+
+class _Rows(msgspec.Struct):
+    hash: str
+    count: int
+    symbols: list[str]
+    first: int
+    last: int
+    sessions: tuple[int, int]
+    by_symbol: dict[str, str]
+
+
+class _Shape(msgspec.Struct):
+    """What a manifest must hold for a rerun to begin."""
+
+    strategy: _Code
+    params: dict[str, bool | int | float | str]
+    rule: dict[str, Any]
+    costs: dict[str, Any]
+    clock: str
+    start_cash: float
+    rows: _Rows
+    provenance: dict[str, Any]
+    numbers: dict[str, float | None]
+    orders: str
+    trades: str
+    equity: str
+    extras: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -118,6 +156,33 @@ def told(extras: Extras) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+def check_shape(manifest: Any) -> None:
+    """Refuse a manifest without the parts that a rerun begins with.
+
+    Raises:
+        DataError: a part is missing, or of another kind.
+    """
+    try:
+        shape = msgspec.convert(manifest, _Shape)
+    except msgspec.ValidationError as error:
+        raise DataError(DAMAGED.format(error)) from None
+    missing = [name for name in ("rows_hash", "code_hash", "versions", "commit") if name not in shape.provenance]
+    if missing or not isinstance(shape.provenance.get("recipe", {}), dict):
+        raise DataError(DAMAGED.format(f"provenance lacks {', '.join(missing) or 'a readable recipe'}"))
+
+
+def settings_of(manifest: Mapping[str, Any]) -> tuple[Costs, Rule]:
+    """Costs and rule of a manifest.
+
+    Raises:
+        DataError: a field that neither has, or a value out of range.
+    """
+    try:
+        return Costs(**manifest["costs"]), Rule(**manifest["rule"])
+    except (TypeError, UsageError) as error:
+        raise DataError(DAMAGED.format(error)) from None
+
+
 def carried(found: Mapping[str, Any]) -> dict[str, Any]:
     """Keywords of `Extras` from what `told` gave: all that a file carries and a rerun does not make.
 
@@ -133,7 +198,9 @@ def carried(found: Mapping[str, Any]) -> dict[str, Any]:
         for name in ("paper", "session", "judge"):
             if name in found:
                 done[name] = found[name]
-        done["notes"] = tuple(found.get("notes", ()))
+        if "benchmark" in found:
+            _ = str(found["benchmark"]["symbol"]), str(found["benchmark"]["hash"])
+        done["notes"] = tuple(dict(note) for note in found.get("notes", ()))
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise DataError(
             f"the report's manifest is damaged ({type(error).__name__}: {error}); ask for it again"

@@ -25,6 +25,11 @@ def number(value: float, digits: int = 2, *, sign: bool = False) -> str:
     return (MINUS if value < 0 else "+" if sign else "") + text
 
 
+def known(value: float | None, digits: int = 2) -> str:
+    """`number`; a dash where there is none."""
+    return NOTHING if value is None else number(value, digits)
+
+
 def percent(fraction: float, digits: int = 2, *, sign: bool = False) -> str:
     """`0.1234` as `12.34 %`."""
     text = number(fraction * 100.0, digits, sign=sign)

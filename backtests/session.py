@@ -1,6 +1,6 @@
 """A live or paper session beside the backtest of the same rows: are the decisions equal, where did the dollars go?
 
-    told = read_session("session.json")            # python -m live show JOURNAL --json
+    told = read_session("session.json")            # backtests.session_file
     apart = reconcile(result, told)
     apart.equal, apart.first, apart.buckets, apart.total
 
@@ -16,15 +16,10 @@ Added over all orders that is the difference of the two equities, to the roundin
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
-from pathlib import Path
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from backtests.metrics import marks_of
 from backtests.result import Result
@@ -117,39 +112,6 @@ class Apart:
     def decided(self) -> tuple[int, int]:
         """(orders decided on both sides, orders of either side)."""
         return sum(line.backtest is not None and line.live is not None for line in self.lines), len(self.lines)
-
-
-def read_session(path: str | Path) -> dict[str, Any]:
-    """What `python -m live show JOURNAL --json` printed.
-
-    Raises:
-        DataError: no such file, or something else in it.
-    """
-    try:
-        told = json.loads(Path(path).read_bytes())
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}; python -m live show JOURNAL --json > {path} writes it") from None
-    except ValueError as error:
-        raise DataError(f"{path} is not JSON ({error}); python -m live show JOURNAL --json writes it") from None
-    return checked_session(told, str(path))
-
-
-def checked_session(told: Any, where: str = "the session") -> dict[str, Any]:
-    """`told`, if it has the parts of a session.
-
-    Raises:
-        DataError: a part is missing.
-    """
-    wanted = {"header": dict, "orders": list, "rows": int}
-    missing = [name for name, kind in wanted.items() if not isinstance(told, dict) or type(told.get(name)) is not kind]
-    parts = ("plan", "feed", "built")
-    missing += [f"header.{name}" for name in parts if not missing and not isinstance(told["header"].get(name), dict)]
-    if missing:
-        raise DataError(
-            f"{where} is no session: {', '.join(missing)} missing; python -m live show JOURNAL --json writes one"
-        )
-    done: dict[str, Any] = told
-    return done
 
 
 def orders_of(result: Result) -> list[Order]:
@@ -294,48 +256,3 @@ def _settings(result: Result, plan: Mapping[str, Any]) -> list[str]:
     if plan["cash"] != result.start_cash:
         found.append(f"cash: {plan['cash']:,.2f} live, {result.start_cash:,.2f} here")
     return found
-
-
-def result_of_session(result: Result, told: Mapping[str, Any]) -> Result:
-    """The session as a result of its own: its fills over the rows of `result`, valued at their closes.
-
-    A market order's reference is the open it met; that of a level that was touched is the backtest's own, where it
-    touched it too, else the price.
-
-    Raises:
-        DataError: an order or fill at an instant, or of a symbol, that the rows do not have.
-    """
-    from dataclasses import replace
-
-    bars = result.bars
-    row_of = {int(ts): row for row, ts in enumerate(bars.ts.tolist())}
-    levels = {
-        (int(bars.ts[o["decided"]]), int(o["column"])): float(o["reference"])
-        for o in result.fills[result.fills["decided"] == result.fills["filled"]]
-    }
-    live = orders_of_session(told)
-    orders = np.empty(len(live), dtype=result.orders.dtype)
-    for place, order in enumerate(live):
-        where = f"order {place + 1} of the session ({order.symbol}, decided {utc(order.decided)})"
-        if order.symbol not in bars.symbols:
-            raise DataError(f"{where} is of a symbol that the rows do not have; give the rows it traded on")
-        column = bars.symbols.index(order.symbol)
-        decided, filled = row_of.get(order.decided), row_of.get(order.filled) if order.filled else -1
-        if decided is None or filled is None or order.reason not in REASONS:
-            raise DataError(f"{where} lies outside of these rows; give the rows the session traded on")
-        reference = float(bars.open[filled, column]) if filled > decided else levels.get((order.decided, column))
-        if filled >= 0 and (reference is None or not isfinite(reference)):
-            reference = order.price
-        nothing = filled < 0
-        orders[place] = (
-            decided, column, order.quantity, REASONS.index(order.reason), filled,
-            np.nan if nothing else reference, np.nan if nothing else order.price, 0.0 if nothing else order.fee,
-        )  # fmt: skip
-    done = orders[orders["filled"] >= 0]
-    flow = np.zeros(len(bars))
-    np.add.at(flow, done["filled"], -(done["quantity"] * done["price"] + done["fee"]))
-    moved = np.zeros(bars.shape)
-    np.add.at(moved, (done["filled"], done["column"]), done["quantity"])
-    cash, positions = result.start_cash + np.cumsum(flow), np.cumsum(moved, axis=0)
-    equity = cash + np.sum(positions * marks_of(bars.close), axis=1)
-    return replace(result, orders=orders, cash=cash, positions=positions, equity=equity)

@@ -14,14 +14,13 @@ from backtests.report import report_html
 from backtests.report_reading import Reading
 from backtests.session import (
     BUCKETS,
-    checked_session,
     first_difference,
     orders_of,
     orders_of_session,
-    read_session,
     reconcile,
-    result_of_session,
 )
+from backtests.session_file import checked_session, read_session
+from backtests.session_result import result_of_session
 from backtests.verify import verify
 from data.door import call
 from data.errors import DataError
@@ -206,10 +205,12 @@ def test_other_settings_and_rows_are_suspects(result, equal):
 
 @pytest.mark.parametrize("name", ["header", "orders", "rows"])
 def test_what_is_no_session_is_refused(equal, name):
-    with pytest.raises(DataError, match=f"{name} missing"):
+    with pytest.raises(DataError, match=f"missing required field `{name}`"):
         checked_session({key: value for key, value in equal.items() if key != name})
-    with pytest.raises(DataError, match="missing"):
+    with pytest.raises(DataError, match="is no session"):
         checked_session([])
+    with pytest.raises(DataError, match=r"\$\.orders\[0\]"):
+        checked_session(equal | {"orders": [{}]})
 
 
 def test_files_that_cannot_be_read_say_so(tmp_path):
