@@ -14,6 +14,7 @@
     ├── costs           return at multiples of the costs, break-even (Costs)
     ├── delay           Sharpe ratio with signals known later (Delay)
     ├── regimes         Sharpe ratio by kind of market (Regime, ...)
+    ├── bands           resampled histories around its equity, drawdowns of its trades in other orders (Bands)
     ├── luck            probabilistic and deflated Sharpe ratio, trials, track record, PBO, SPA (Luck)
     ├── capacity        starting cash by share of volume (Capacity, ...)
     ├── symbols_left_out  the run without each symbol (Left, ...)
@@ -39,8 +40,8 @@ POINTS = 400
 Figure = float | None
 Value = bool | int | float | str
 PARTS = (
-    "surface", "walk_forward", "paths", "null", "costs", "delay", "regimes", "luck", "capacity", "symbols_left_out",
-    "best_sessions",
+    "surface", "walk_forward", "paths", "null", "costs", "delay", "regimes", "bands", "luck", "capacity",
+    "symbols_left_out", "best_sessions",
 )  # fmt: skip
 """The parts in the order in which a page shows them; `missing` has no other keys."""
 
@@ -171,6 +172,22 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     cash: Figure
 
 
+class Bands(msgspec.Struct, frozen=True, kw_only=True):
+    """own: return since the first of `sessions`; low, middle, high: of histories resampled in blocks, 5 %, 50 % and
+    95 % lie below. trades: closed, in other orders `drawdowns` (100 quantiles, deepest first); own_drawdown: in their
+    own; limit: 5 % of the orders go deeper. Without two closed trades there are no drawdowns."""
+
+    sessions: list[int]
+    own: list[float]
+    low: list[float]
+    middle: list[float]
+    high: list[float]
+    trades: int
+    drawdowns: list[float]
+    own_drawdown: Figure
+    limit: Figure
+
+
 class Luck(msgspec.Struct, frozen=True, kw_only=True):
     """How much of it is luck.
 
@@ -234,6 +251,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
     costs: Costs | None = None
     delay: Delay | None = None
     regimes: list[Regime] = []
+    bands: Bands | None = None
     luck: Luck | None = None
     capacity: list[Capacity] = []
     symbols_left_out: list[Left] = []

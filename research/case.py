@@ -13,6 +13,7 @@ from data.calendar import SESSIONS_PER_YEAR
 from data.errors import UsageError
 from data.types import Floats
 from research import stress
+from research.bands import TradeOrders, block_bands, trade_orders
 from research.bootstrap import BestOfMany, best_of_many, drawdown_band, sharpe_interval
 from research.deflation import deflated_sharpe, expected_max_sharpe, minimum_track_record
 from research.overfitting import Overfitting, probability_of_overfitting
@@ -179,6 +180,20 @@ class Case:
             return NAN
 
     @cached_property
+    def bands(self) -> Floats:
+        """(3, S) growth of resampled histories.
+
+        Raises:
+            UsageError: fewer sessions than a block has.
+        """
+        return block_bands(self.returns, draws=RESAMPLED, seed=self.seed)
+
+    @cached_property
+    def orders(self) -> TradeOrders | None:
+        """The trades in other orders; None for fewer than two."""
+        return trade_orders(self.result, seed=self.seed) if len(self.result.trades.closed) > 1 else None
+
+    @cached_property
     def capacity(self) -> dict[float, float]:
         """Starting cash by share of volume."""
         return {share: stress.capacity(self.result, share) for share in SHARES}
@@ -192,6 +207,7 @@ class Case:
             "sharpe_low": low,
             "sharpe_high": high,
             "drawdown_95": self.drawdown,
+            "trade_order_drawdown_95": NAN if self.orders is None else self.orders.limit,
             "capacity_1_percent": self.capacity[0.01],
             "capacity_5_percent": self.capacity[0.05],
             **{f"return_{line.name.replace(' ', '_')}": line.total_return for line in self.costs},

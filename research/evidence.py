@@ -33,6 +33,7 @@ def parts_of(case: Case) -> dict[str, Any]:
         "costs": _costs,
         "delay": _delay,
         "regimes": _regimes,
+        "bands": _bands,
         "luck": _luck,
         "capacity": _capacity,
         "symbols_left_out": _symbols,
@@ -152,6 +153,18 @@ def _regimes(case: Case) -> list[e.Regime]:
         )
         for line in case.regimes
     ]  # fmt: skip
+
+
+def _bands(case: Case) -> e.Bands:
+    keep = _thinned(len(case.table.sessions))
+    low, middle, high = case.bands[:, keep]
+    orders = case.orders
+    deep = [] if orders is None else np.quantile(orders.drawdowns, np.linspace(0.0, 1.0, 100)).tolist()
+    return e.Bands(
+        sessions=case.table.sessions[keep].tolist(), own=_growth(case.returns)[keep].tolist(), low=low.tolist(),
+        middle=middle.tolist(), high=high.tolist(), trades=0 if orders is None else orders.trades, drawdowns=deep,
+        own_drawdown=None if orders is None else orders.own, limit=None if orders is None else orders.limit,
+    )  # fmt: skip
 
 
 def _luck(case: Case) -> e.Luck:

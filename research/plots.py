@@ -17,14 +17,14 @@ from matplotlib.figure import Figure
 
 from data.errors import UsageError
 from research.plateau import plateau_cells
-from research.plots_evidence import folds_figure, null_figure, paths_figure
+from research.plots_evidence import bands_figure, folds_figure, null_figure, paths_figure
 from research.plots_stress import costs_figure, delay_figure, regimes_figure
 from research.plots_surface import family_figure, heatmap_figure
 from research.validate import Verdict
 
 __all__ = [
-    "Pictures", "costs_figure", "delay_figure", "family_figure", "folds_figure", "heatmap_figure", "null_figure",
-    "paths_figure", "plateau_cells", "regimes_figure", "write_pictures",
+    "Pictures", "bands_figure", "costs_figure", "delay_figure", "family_figure", "folds_figure", "heatmap_figure",
+    "null_figure", "paths_figure", "plateau_cells", "regimes_figure", "write_pictures",
 ]  # fmt: skip
 
 
@@ -48,6 +48,7 @@ def write_pictures(verdict: Verdict, folder: Path | str) -> Pictures:
         "walk_forward": lambda: folds_figure(case.table, case.walk_forward),
         "paths": lambda: paths_figure(case.table, case.paths),
         "random_entries": lambda: null_figure(case.null),
+        "bands": lambda: bands_figure(case.table, case.bands, case.orders),
         "costs": lambda: costs_figure(case.result),
         "delay": lambda: delay_figure(case.result),
         "regimes": lambda: regimes_figure(case.result),

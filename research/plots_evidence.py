@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from backtests.plots import BLUE, GREEN, GREY, RED
+from data.types import Floats
+from research.bands import TradeOrders
 from research.plots_look import INK, SHADE, blank, days, grown, named, tidy
 from research.stress import Null
 from research.table import Table
@@ -118,6 +120,33 @@ def null_figure(null: Null) -> Figure:
     axes.set_title(f"the same entries and exits at other times: p = {null.p_value:.3f}", loc="left")
     axes.legend(loc="best", frameon=False, fontsize="small")
     tidy(axes)
+    return figure
+
+
+def bands_figure(table: Table, bands: Floats, orders: TradeOrders | None, chosen: int = 0) -> Figure:
+    """The equity within resampled histories; the drawdowns of its trades in other orders beside it."""
+    figure, (left, right) = blank(1, 2, (9.0, 3.8), width_ratios=[3, 2])
+    when = days(table.sessions)
+    low, middle, high = 100.0 * bands
+    left.fill_between(when, low, high, color=SHADE, alpha=0.6, linewidth=0, label="nine of ten resampled histories")
+    left.plot(when, middle, color=GREY, linewidth=1.0, label="the middle of them")
+    left.plot(when, grown(table.returns[:, chosen]), color=BLUE, linewidth=1.4, label="as it was")
+    left.axhline(0.0, color=INK, linewidth=0.6)
+    left.set_ylabel("return, %")
+    left.set_title(f"sessions in other orders: {low[-1]:+.0f} % to {high[-1]:+.0f} %", loc="left")
+    left.legend(loc="upper left", frameon=False, fontsize="small")
+    _name_days(left)
+    right.set_xlabel("deepest drawdown, %")
+    right.set_ylabel("orders")
+    if orders is None:
+        right.set_title("fewer than two closed trades", loc="left")
+    else:
+        right.hist(100.0 * orders.drawdowns, bins=30, color=GREY, alpha=0.6)
+        right.axvline(100.0 * orders.limit, color=INK, linewidth=1.0, linestyle=":", label="5 % go deeper")
+        right.axvline(100.0 * orders.own, color=BLUE, linewidth=2.2, label=f"as it was, {100.0 * orders.own:.1f} %")
+        right.set_title(f"{orders.trades} trades in other orders: {orders.deeper:.0%} go deeper", loc="left")
+        right.legend(loc="upper left", frameon=False, fontsize="small")
+    tidy(left, right)
     return figure
 
 

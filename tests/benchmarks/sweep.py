@@ -46,6 +46,7 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     ]
     if not quick:
         rows += _against("4,950 sets x 3 symbols x 3,000 bars", ("vectorbt rust", "vectorbt numba"), times)
+        rows += _kept("190 sets x 100,000 bars", times)
         rows += _scaling(times)
     return rows
 
@@ -63,10 +64,12 @@ def _against(case: str, peers: tuple[str, ...], times: int, budget_s: float | No
     for peer in peers:
         theirs = {key: median(r[key] for r in runs[peer]) for key in ours}
         theirs_numbers = runs[peer][0]["numbers"]
-        compared = f"; largest difference {_difference(runs['ours'][0]['numbers'], theirs_numbers):.0e}"
+        compared = ""
+        if theirs_numbers:
+            compared = f"; largest difference {_difference(runs['ours'][0]['numbers'], theirs_numbers):.0e}"
         for key, unit in (("call", "s"), ("process", "s"), ("memory", "MB")):
             row = {
-                "what": f"{case}: {key}{compared if theirs_numbers else ''}",
+                "what": f"{case}: {key}{compared}",
                 "value": ours[key],
                 "unit": unit,
                 "peer": f"{peer}, {theirs[key]:.3g} {unit}",
@@ -75,6 +78,21 @@ def _against(case: str, peers: tuple[str, ...], times: int, budget_s: float | No
             rows.append(row)
     first = {"what": f"{case}: first call in a fresh process", "value": ours["first"], "unit": "s"}
     return [*rows, first | ({"budget": budget_s} if budget_s else {})]
+
+
+def _kept(case: str, times: int) -> list[dict[str, Any]]:
+    """What it costs that every set is a trial in the ledger, and that its session returns are kept."""
+    rows = []
+    runs: dict[str, list[dict[str, Any]]] = {"plain": [], "trials": [], "returns": []}
+    for _ in range(times + 1):  # the first fills the caches
+        for name, done in runs.items():
+            done.append(_process(case, "ours", keep=name))
+    plain = median(r["call"] for r in runs["plain"][1:])
+    for name, words in (("trials", "with its trials in the ledger"), ("returns", "with session returns")):
+        took = median(r["call"] for r in runs[name][1:])
+        rows.append({"what": f"{case}: call {words}", "value": took, "unit": "s", "peer": f"without, {plain:.3g} s",
+                     "ratio": plain / took})  # fmt: skip
+    return rows
 
 
 def _scaling(times: int) -> list[dict[str, Any]]:
@@ -133,7 +151,9 @@ def _closes(rows: int, symbols: int) -> Any:
     return np.asfortranarray(100.0 * np.exp(np.cumsum(steps, axis=0)))
 
 
-def _ours(case: dict[str, Any], calls: int, threads: int | None) -> tuple[list[float], list[list[float]], int]:
+def _ours(
+    case: dict[str, Any], calls: int, threads: int | None, keep: str = "plain"
+) -> tuple[list[float], list[list[float]], int]:
     import numpy as np
 
     from data.types import Bars
@@ -158,14 +178,19 @@ def _ours(case: dict[str, Any], calls: int, threads: int | None) -> tuple[list[f
     rule = Rule(size=0.5, max_gross=10.0, fractional=True, flat_before_s=0.0)
     windows = list(case["windows"])
     taken = []
-    for _ in range(calls):
-        began = time.perf_counter()
-        result = sweep(
-            means, bars, grid={"fast": windows, "slow": windows}, constraint="fast < slow", rule=rule,
-            costs=Costs.free(), cash=CASH, clock="1m", apart=close.shape[1] > 1, budget_mb=case.get("budget_mb", 64.0),
-            threads=threads,
-        )  # fmt: skip
-        taken.append(time.perf_counter() - began)
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = Path(folder) / "trials.db" if keep == "trials" else None
+        for _ in range(calls):
+            began = time.perf_counter()
+            result = sweep(
+                means, bars, grid={"fast": windows, "slow": windows}, constraint="fast < slow", rule=rule,
+                costs=Costs.free(), cash=CASH, clock="1m", apart=close.shape[1] > 1,
+                budget_mb=case.get("budget_mb", 64.0), threads=threads, ledger=ledger,
+                returns="session" if keep == "returns" else None,
+            )  # fmt: skip
+            if keep == "returns":
+                assert np.isfinite(result.returns).all()
+            taken.append(time.perf_counter() - began)
     columns = [result.column(name).reshape(-1) for name in ("total_return", "trades", "max_drawdown", "sharpe")]
     return taken, np.stack(columns, axis=1).tolist(), len(result)
 
@@ -242,7 +267,7 @@ def child(case: str, contender: str, out: str, options: str) -> None:
     given = json.loads(options)
     calls = given.get("calls", CALLS)
     if contender == "ours":
-        taken, numbers, sets = _ours(CASES[case], calls, given.get("threads"))
+        taken, numbers, sets = _ours(CASES[case], calls, given.get("threads"), given.get("keep", "plain"))
     elif contender == "backtesting.py":
         taken, numbers, sets = _backtesting(CASES[case])
     else:

@@ -241,7 +241,7 @@ def test_validate_writes_its_pictures(tmp_path, capsys):
     words = ["validate", "ma_cross", "--start", "2008-01-02", "--sets", "6", "--draws", "20", "--ledger"]
     assert call(app, [*words, str(tmp_path / "one.db"), "--pictures", str(folder), "--json"]) == 3
     told = json.loads(capsys.readouterr().out)
-    names = ["parameters", "walk_forward", "paths", "random_entries", "costs", "delay", "regimes"]
+    names = ["parameters", "walk_forward", "paths", "random_entries", "bands", "costs", "delay", "regimes"]
     assert told["pictures"] == {name: str(folder / f"{name}.png") for name in names}
     assert told["not_drawn"] == {}
     assert all((folder / f"{name}.png").read_bytes().startswith(PNG) for name in names)
