@@ -329,6 +329,35 @@ def test_the_command_prints_lines_json_and_the_right_code(market_of, serve, sett
     assert call(app, [each.replace("polygon", "nasdaq") for each in argv]) == 2
 
 
+WRONG = {
+    "a bad symbol": (("AA PL", "2023-01-03", "2023-01-04"), "'AA PL' is not a ticker"),
+    "an unknown symbol": (("NOPE", "2023-01-03", "2023-01-04"), "'NOPE' in this range; check the symbol"),
+    "a bad date": (("AAPL", "2023-13-03", "2023-01-04"), "'2023-13-03' is not a date"),
+    "a future date": (("AAPL", "2023-01-03", "2099-01-04"), "2099-01-04, which is in the future"),
+    "a closed market": (("AAPL", "2023-01-07", "2023-01-08"), "the exchange was closed from 2023-01-07 to 2023-01-08"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+@pytest.mark.parametrize("name", ["alpaca", "polygon"])
+def test_a_wrong_question_is_one_sentence_exit_2_and_nothing_written(
+    name, case, market_of, serve, settings_of, capsys, monkeypatch
+):
+    from data.__main__ import app
+
+    sandbox = serve(market_of(3)[0])
+    settings = settings_of(sandbox)
+    for variable, value in sandbox.environment().items():
+        monkeypatch.setenv(variable, value)
+    (symbol, start, end), sentence = WRONG[case]
+    terms = ("--start", start, "--end", end, "--adjustment", "raw", "--rate", "1000000", "--store", str(settings.store))
+    assert call(app, ["pull", "--source", name, "--symbols", symbol, *terms]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert sentence in " ".join(lines)
+    assert not any("Traceback" in line for line in lines)
+    assert not list(settings.store.rglob("*.parquet"))
+
+
 POLYGON_SPLITS = [{"id": "1", "execution_date": "2023-01-04", "split_from": 1, "split_to": 4, "ticker": "AAPL"}]
 POLYGON_DIVIDENDS = [
     {"cash_amount": 0.25, "currency": "USD", "ex_dividend_date": "2023-01-05", "ticker": "AAPL"},

@@ -21,6 +21,7 @@ from data.sources.rehearsal import told
 from data.types import FEATURES
 from live.sandbox.faults import Faults
 from live.sandbox.server import Sandbox, running
+from live.sandbox.terms import Terms
 
 SPEED = 120.0
 SYMBOLS = ("AAPL", "MSFT")
@@ -283,3 +284,31 @@ def test_a_question_that_cannot_be_answered_is_one_sentence(options, code, said,
         assert feed.process.wait(60) == code
         (line,) = feed.process.stderr.read().decode().splitlines()
         assert said in line
+
+
+@vendors
+def test_a_plan_without_the_stream_ends_it_with_exit_5(source, day_market, tmp_path):
+    options = ("--source", source, "--symbols", "AAPL", *(("--feed", "sip") if source == "alpaca" else ()))
+    with serve(day_market, terms=Terms(plan="basic")) as sandbox, FeedProcess(sandbox, tmp_path, *options) as feed:
+        assert feed.process.wait(60) == 5
+        (line,) = feed.process.stderr.read().decode().splitlines()
+        assert "plan" in line or "subscription" in line
+
+
+@vendors
+def test_a_closed_market_is_said_and_is_no_loss(source, day_market, tmp_path):
+    options = ("--source", source, "--symbols", "AAPL", "--warm", "3", "--rate", "1000")
+    with serve(day_market, history_s=7 * 3_600) as sandbox, FeedProcess(sandbox, tmp_path, *options) as feed:
+        feed.until(lambda feed: len([each for each in feed.of(FeedNews) if each.state == "fresh"]) >= 4)
+        assert feed.stop() == 0
+    news = feed.of(FeedNews)[-1]
+    assert (news.state, news.gaps, news.reason) == ("fresh", 0, "the exchange is closed")
+    assert [row.to_close for row in feed.of(Row)] == [120.0, 60.0, 0.0]  # history alone
+
+
+def test_a_state_that_cannot_be_kept_is_one_sentence(day_market, tmp_path):
+    options = ("--source", "alpaca", *OPTIONS, "--state", str(tmp_path / "nowhere" / "feed.state"))
+    with serve(day_market) as sandbox, FeedProcess(sandbox, tmp_path, *options) as feed:
+        assert feed.process.wait(60) == 3
+        (line,) = feed.process.stderr.read().decode().splitlines()
+        assert "cannot be written (No such file or directory); give --state a place that can" in line
