@@ -91,6 +91,9 @@ def _bars_before(question: Question, settings: Settings) -> Iterator[Bar]:
     """History's bars as events, in the order of their closes."""
     from data.events import Bar
 
+    if question.feed == "crypto" and question.place != "store":
+        yield from _crypto_before(question, settings)
+        return
     bars = _history(question, settings)
     columns = [getattr(bars, name) for name in ("open", "high", "low", "close", "volume")]
     for t, ts in enumerate(bars.ts.tolist()):
@@ -100,6 +103,20 @@ def _bars_before(question: Question, settings: Settings) -> Iterator[Bar]:
             open_, high, low, close, volume = (float(column[t, j]) for column in columns)
             if close == close:
                 yield Bar(symbol, ts, ts, question.clock, open_, high, low, close, volume)
+
+
+def _crypto_before(question: Question, settings: Settings) -> list[Bar]:
+    """Minute bars of a market that never closes, through the SDK that fills gaps with them."""
+    import importlib
+
+    from data.calendar import SECOND_NS, parse_clock
+    from data.sources.base import WallClock
+    from data.sources.http import Patience
+
+    ask = importlib.import_module(f"data.sources.{question.place}_backfill").backfill_of
+    start = question.now - (question.count + 1) * parse_clock(question.clock) * SECOND_NS
+    bars: list[Bar] = ask(settings, "crypto", WallClock(), Patience())(question.symbols, start, question.now)
+    return sorted((msgspec.structs.replace(bar, recv_ts=bar.venue_ts) for bar in bars), key=lambda bar: bar.venue_ts)
 
 
 def _history(question: Question, settings: Settings) -> Bars:

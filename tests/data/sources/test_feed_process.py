@@ -10,16 +10,18 @@ import threading
 import time
 
 import msgspec
+import numpy as np
 import pytest
 
-from data.calendar import MINUTE_NS, SECOND_NS
+from data.calendar import MINUTE_NS, SECOND_NS, session_columns
 from data.events import Quote, Trade
 from data.rowbuilder_batch import rows_from_events
 from data.rows import BookSnap, FeedNews, Header, Revision, Row, Touch, Trading, decode_feed, encode, rows_of
 from data.settings import CHECKOUT
 from data.sources.rehearsal import told
-from data.types import FEATURES
+from data.types import FEATURES, Bars
 from live.sandbox.faults import Faults
+from live.sandbox.market_tape import market_of_rows
 from live.sandbox.server import Sandbox, running
 from live.sandbox.terms import Terms
 
@@ -312,3 +314,27 @@ def test_a_state_that_cannot_be_kept_is_one_sentence(day_market, tmp_path):
         assert feed.process.wait(60) == 3
         (line,) = feed.process.stderr.read().decode().splitlines()
         assert "cannot be written (No such file or directory); give --state a place that can" in line
+
+
+@pytest.mark.parametrize(("source", "symbol"), [("alpaca", "BTC/USD"), ("polygon", "BTC-USD")])
+def test_crypto_rows_have_the_vendor_s_own_book(source, symbol, tmp_path):
+    shape = (400, 1)
+    rng = np.random.default_rng(3)
+    ts = 1_704_240_000 * SECOND_NS + np.arange(1, 401) * MINUTE_NS  # a Wednesday's midnight, UTC
+    close = 100.0 + np.cumsum(rng.integers(-5, 6, shape), axis=0) / 100.0
+    volume = rng.integers(4, 400, shape).astype(float) * 4.0
+    columns = (close - 0.01, close + 0.05, close - 0.05, close, volume)
+    market = market_of_rows(Bars((symbol,), ts, *columns, *session_columns(ts, "1m")))
+    options = ("--source", source, "--symbols", symbol, "--feed", "crypto", "--warm", "20", "--wait", "30")
+    with serve(market) as sandbox, FeedProcess(sandbox, tmp_path, *options, "--patience", "9999") as feed:
+        feed.until(lambda feed: len([row for row in feed.of(Row) if row.book is not None]) >= 3)
+        assert feed.stop() == 0
+    assert feed.of(Header)[0].warm_rows == 20
+    built = rows_from_events(tape_of(market, "", (symbol,)), [symbol], "1m", hours="always")
+    same_rows(feed.rows(), {row.ts: row for row in rows_of(built.bars)}, 23)
+    assert feed.of(FeedNews)[-1].level == "L2"
+    row = [row for row in feed.of(Row) if row.book is not None][-1]
+    shown = dict(zip(FEATURES, row.book, strict=True))
+    _, bids, asks = market.book(symbol, row.ts - 1)
+    assert (shown["bid"], shown["ask"]) == ([bids[0][0]], [asks[0][0]])
+    assert shown["bid_depth"] == [sum(size for _, size in bids)]
