@@ -45,7 +45,7 @@ from strategies.common.rule import Rule
 
 ROW_NS = 5_000_000_000
 """Between two rows; a row is never shown before its time."""
-LAST_WAIT_S, OPEN_S = 240.0, 900.0
+LAST_WAIT_S, OPEN_S = 240.0, 7_200.0
 STRATEGY = Path(__file__).with_name("scripted.py")
 
 
