@@ -36,12 +36,13 @@ def main() -> int:
     since, all_of_them = time.monotonic(), campaign.Tally()
     seeds = range(options.seed, options.seed + options.schedules)
     for share in campaign.over_processes(seeds, options.workers):
+        shown = len(all_of_them.violations)
         all_of_them.add(share)
+        for violation in share.violations[: max(SHOWN - shown, 0)]:
+            say(str(violation))
         if options.progress and all_of_them.schedules % 1000 < campaign.SHARE:
             pace = all_of_them.schedules / (time.monotonic() - since)
             say(f"{all_of_them.schedules} schedules, {len(all_of_them.violations)} violations, {pace:.0f}/s")
-    for violation in all_of_them.violations[:SHOWN]:
-        say(str(violation))
     elapsed = time.monotonic() - since
     say(f"{all_of_them.schedules} schedules with {all_of_them.orders} orders in {elapsed:.0f} s")
 
