@@ -209,7 +209,7 @@ class _Pull:
         from data.sources.alpaca_http import historical_client
 
         settings = load_settings() if settings is None else settings
-        self.symbols = http_history.check_tickers(symbols, VENDOR)
+        self.symbols = http_history.check_stocks(symbols, VENDOR)
         self.first, self.last = http_history.check_range(start, end, wall or WallClock())
         key, secret = http_history.need(settings, VARIABLES, KEYS_FROM)
         self.pages = Pages.of_pull(settings.store, NAME, self.symbols, self.first, self.last, *terms)

@@ -98,6 +98,21 @@ def check_tickers(symbols: Sequence[str], vendor: str) -> tuple[str, ...]:
     return tuple(symbols)
 
 
+def check_stocks(symbols: Sequence[str], vendor: str) -> tuple[str, ...]:
+    """The symbols as given.
+
+    Raises:
+        UsageError: as `check_tickers`, and for crypto, of which only the exchange's hours would be kept.
+    """
+    for symbol in check_tickers(symbols, vendor):
+        if symbol.startswith("X:") or "/" in symbol:
+            raise UsageError(
+                f"{symbol!r} is crypto, and history goes by the stock exchange's sessions; stream or record it: "
+                "python -m data stream --feed crypto"
+            )
+    return tuple(symbols)
+
+
 def need(settings: Settings, names: Mapping[str, str], keys_from: str) -> list[Secret]:
     """The secrets of these settings; `names` gives the variable of each field.
 

@@ -331,6 +331,8 @@ def test_the_command_prints_lines_json_and_the_right_code(market_of, serve, sett
 
 WRONG = {
     "a bad symbol": (("AA PL", "2023-01-03", "2023-01-04"), "'AA PL' is not a ticker"),
+    "crypto": (("X:BTCUSD", "2023-01-03", "2023-01-04"), "'X:BTCUSD' is crypto"),
+    "a coin": (("BTC/USD", "2023-01-03", "2023-01-04"), "stream or record it"),
     "an unknown symbol": (("NOPE", "2023-01-03", "2023-01-04"), "'NOPE' in this range; check the symbol"),
     "a bad date": (("AAPL", "2023-13-03", "2023-01-04"), "'2023-13-03' is not a date"),
     "a future date": (("AAPL", "2023-01-03", "2099-01-04"), "2099-01-04, which is in the future"),
