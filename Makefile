@@ -1,6 +1,6 @@
 # Two commands are enough: `make demo` and `make test`. Each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check bench notebooks lab docs lock setup browser clean
+.PHONY: help demo test soak check bench notebooks lab docs lock setup tools clean
 .DELETE_ON_ERROR:
 
 VENV  := .venv
@@ -55,8 +55,14 @@ clean: ## Remove the environment and every cache; keep stored data and reports
 
 setup: $(STAMP)
 
-browser: ## Install the browser that the report tests use (Debian, as root)
-	@command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium)
+# program=package: what tests drive beside Python; each skips and says so where its program is absent
+TOOLS := chromium=chromium redis-server=redis-server tmux=tmux promtool=prometheus docker-compose=docker-compose \
+    systemd-analyze=systemd
+
+tools: ## Install what tests of pages, terminals, alert rules and units drive (Debian, as root)
+	@missing=; for tool in $(TOOLS); do command -v $${tool%=*} >/dev/null || missing="$$missing $${tool#*=}"; done; \
+	    [ -z "$$missing" ] || (apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing)
 
 # The stamp is as old as the environment: a new lock makes a new environment.
 $(STAMP): requirements/all.txt requirements/uv.txt requirements/setup.sh

@@ -27,7 +27,7 @@ ARGUMENTS = (
     "--disable-sync",
 )
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine; run: make browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine; run: make tools")
 
 EVIL = "</script><img src=x onerror=document.title='run'>"
 
