@@ -1,8 +1,9 @@
 """The paper broker: fills from market rows by the backtest's own functions, so that both give the same bits.
 
-A row first shows its opens, symbol by symbol: waiting market orders are filled there, entries whose symbol did not
-open expire, exits wait on. Then it shows its ranges: standing stops and targets that are met are filled, the stop first
-where both are. That is the order in which `backtests.scan` goes through a row.
+A row first shows its opens, symbol by symbol: waiting orders are filled there, or at their limit where the row comes to
+it; entries whose symbol did not open, or whose limit was not reached, expire; exits wait on. Then it shows its ranges:
+standing stops and targets that are met are filled, the stop first where both are. That is the order in which
+`backtests.scan` goes through a row.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from data.types import FEATURES
 from live.brokers.base import Books, Capabilities
 from live.core.commands import Cancel, Command, Protect, Submit
 from live.core.events import BrokerEvent, Fill, OrderAccepted, OrderCancelled, OrderExpired, OrderRefused
-from strategies.common.costs import Costs
+from strategies.common.costs import Costs, fill_fee
 from strategies.common.position import (
     LAST_SPREAD,
     LAST_VOLUME,
@@ -145,15 +146,34 @@ class PaperBroker:
     def _meet_open(self, j: int, row: Row) -> Iterator[BrokerEvent]:
         order = self._waiting[j]
         b = j * SLOTS
-        opening = row.open[j]
-        if opening - opening == 0.0:
-            price, fee = open_fill(self._slots, b, opening, self._rates)
+        found = self._price(order, b, row.open[j], row.high[j], row.low[j])
+        if found is not None:
+            price, fee = found
             signed = self._slots[b + ORDER]
             self._forget(j, order)
             yield self._filled(j, row.ts, order, signed, price, fee, "")
         elif order.good_for == "row":
             self._forget(j, order)
             yield OrderExpired(row.ts, order.order_id)
+
+    def _price(self, order: Submit, b: int, opening: float, high: float, low: float) -> tuple[float, float] | None:
+        """(price, fee) of the row for an order; None where it has no open, or never comes to the order's limit.
+
+        A limit that the open's price, costs included, is within is filled there, like an order without one; one that
+        the row reaches later is filled at the limit itself.
+        """
+        if opening - opening != 0.0:
+            return None
+        price, fee = open_fill(self._slots, b, opening, self._rates)
+        if order.kind == "market":
+            return price, fee
+        side = 1.0 if order.side == "buy" else -1.0
+        if (order.limit - price) * side >= 0.0:
+            return price, fee
+        reached = low <= order.limit if side > 0.0 else high >= order.limit
+        if not reached:
+            return None
+        return order.limit, fill_fee(side, order.quantity, order.limit, self._rates)
 
     def _meet_range(self, j: int, row: Row) -> Iterator[BrokerEvent]:
         order = self._guards.get(j)

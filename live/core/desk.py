@@ -61,6 +61,8 @@ class Desk:
         self.halted = ""
         self.last_ts = 0
         self.gaps: dict[str, float] = {}
+        types = plan.the_limits().order_types
+        self._reprices = plan.is_live or (types is not None and "market" not in types)
         self.tally = Tally(len(self.symbols), plan.the_limits(), knobs[K_LOT], plan.cash, live=plan.is_live)
         self.gatekeeper = Gatekeeper(self)
         self.guards = Guards(self, standing=knobs[K_TOUCH] > 0.0)
@@ -177,7 +179,7 @@ class Desk:
                 self.release(j, commands)
             elif waiting.decided < ts and opens_risk(self.slots, j * SLOTS):
                 self.cancel(waiting, ts, commands)
-            elif self.plan.is_live and ts - waiting.decided >= EXIT_AGAIN_NS and not waiting.cancelling:
+            elif self._reprices and ts - waiting.decided >= EXIT_AGAIN_NS and not waiting.cancelling:
                 self.held[j] = (waiting.reason, "operator" if waiting.reason == OPERATOR else "rule")
                 self.cancel(waiting, ts, commands)
 

@@ -119,3 +119,28 @@ def test_protection_that_does_not_fit_the_position_is_refused(broker, rows, wron
     list(broker.on_row(rows([price(100.0)])[0]))
     (answer,) = broker.handle(wrong)
     assert isinstance(answer, OrderRefused)
+
+
+def limited(side, limit, good_for):
+    return Submit("o1", 60, "AAA", side, 2.0, "entry", good_for, "limit", limit)
+
+
+@pytest.mark.parametrize(
+    ("limit", "line", "filled"),
+    [(101.0, price(100.0), 100.0), (100.0, price(101.0, 102.0, 99.0), 100.0), (98.0, price(101.0, 102.0, 99.0), None)],
+)
+def test_a_buy_with_a_limit_never_pays_more_and_expires_where_it_is_not_reached(broker, rows, limit, line, filled):
+    broker.handle(limited("buy", limit, "row"))
+    (row,) = rows([line])
+    (event,) = broker.on_row(row)
+    if filled is None:
+        assert event == OrderExpired(row.ts, "o1")
+    else:
+        assert event == Fill(row.ts, "o1", "o1/1", 2.0, filled, 0.0)
+
+
+def test_a_sale_with_a_limit_waits_until_it_is_reached(broker, rows):
+    broker.handle(limited("sell", 105.0, "fill"))
+    below, above = rows([price(100.0, 104.0, 99.0), price(103.0, 106.0, 102.0)])
+    assert list(broker.on_row(below)) == []
+    assert list(broker.on_row(above)) == [Fill(above.ts, "o1", "o1/1", 2.0, 105.0, 0.0)]

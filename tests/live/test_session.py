@@ -310,3 +310,17 @@ def test_a_group_of_events_is_one_transaction(scripted, session_of, day):
         commits.append(len(counted))
     assert commits[0] > len(day)
     assert commits[1] == 0
+
+
+def test_an_exit_on_paper_whose_limit_was_left_behind_is_priced_anew(session_of, rows):
+    session = session_of(
+        Rule(size=0.5, stops="close"),
+        params={"stop": 50.0, "target": 90.0},
+        limits={"order_types": ["limit"], "collar_pct": 0.5, "hard_collar_pct": 2.0},
+    )
+    lines = [(100.0, 100.0, 100.0, 100.0, 1), (100.0, 100.0, 100.0, 100.0, 2), (90.0, 90.0, 90.0, 90.0, 0)]
+    for row in rows([*lines, (89.0, 89.0, 89.0, 89.0, 0), (89.0, 89.0, 89.0, 89.0, 0)]):
+        session.row(row)
+    assert session.core.positions == [0.0]
+    exits = [order for order in session.core.orders.values() if order.side == "sell"]
+    assert [order.state.value for order in exits] == ["cancelled", "filled"]

@@ -92,9 +92,7 @@ def start(box, clock, path, scripted):
         )  # fmt: skip
         header = JournalHeader(plan, Feed("test", True, ""), built())
         journal = SqliteJournal.open(path) if path.exists() else SqliteJournal.create(path, header)
-        route = AlpacaRoute(
-            box.http_url, Secret("sandbox-key"), Secret("sandbox-secret"), "paper", box.ws_url
-        )
+        route = AlpacaRoute(box.http_url, Secret("sandbox-key"), Secret("sandbox-secret"), "paper", box.ws_url)
         broker = Desk(route, clock, patience or Patience(look_behind_stream_s=1.0))
         session = VenueSession(Core(plan, scripted), broker, journal, clock=clock, mark=mark)
         begun.append(session)
