@@ -15,6 +15,7 @@ from live.cli_capacity import capacity
 from live.cli_control import flatten, halt, resume, status
 from live.cli_deploy import compose, units
 from live.cli_doctor import doctor
+from live.cli_drill import drill
 from live.cli_export import Since, Symbols, Until, export
 from live.cli_fleet import fleet
 from live.cli_hub import hub
@@ -176,7 +177,7 @@ for each in (login, arm, status, halt, resume, flatten, resolve, watchdog, hub, 
     app.command()(each)
 app.add_typer(fleet, name="fleet")
 app.add_typer(alerts, name="alerts")
-for more in (backup, restore, litestream, doctor, compose, units, capacity):
+for more in (backup, restore, litestream, doctor, compose, units, capacity, drill):
     app.command()(more)
 
 if __name__ == "__main__":
