@@ -145,7 +145,7 @@ def bands_figure(table: Table, bands: Floats, orders: TradeOrders | None, chosen
         right.axvline(100.0 * orders.limit, color=INK, linewidth=1.0, linestyle=":", label="5 % go deeper")
         right.axvline(100.0 * orders.own, color=BLUE, linewidth=2.2, label=f"as it was, {100.0 * orders.own:.1f} %")
         right.set_title(f"{orders.trades} trades in other orders", loc="left")
-        right.set_xlabel(f"deepest drawdown, % ({orders.deeper:.0%} of the orders go deeper)")
+        right.set_xlabel(f"deepest drawdown, % ({orders.deeper:.0%} go deeper)")
         right.set_ylim(0.0, 1.3 * right.get_ylim()[1])
         right.legend(loc="upper left", frameon=False, fontsize="small")
     tidy(left, right)
