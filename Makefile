@@ -1,6 +1,6 @@
 # Two commands are enough: `make demo` and `make test`. Each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check bench notebooks lab docs lock setup tools clean
+.PHONY: help demo test soak chaos check bench notebooks lab docs lock setup tools clean
 .DELETE_ON_ERROR:
 
 VENV  := .venv
@@ -24,6 +24,9 @@ test: $(STAMP) ## Run all tests
 
 soak: $(STAMP) ## Run the long tests: a day of stream with every fault, and more
 	@$(PY) -m pytest -m long --timeout 1800 $(ARGS)
+
+chaos: $(STAMP) ## Run 100,000 seeded schedules against the live core, and hunt every planted bug
+	@$(PY) tests/live/chaos/run.py --schedules 100000 --mutants 400 --coverage --progress $(ARGS)
 
 check: $(STAMP) ## Lint, formatting, types and the direction of imports
 	@$(PY) -m ruff check .
