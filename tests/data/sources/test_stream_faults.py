@@ -303,7 +303,7 @@ def spoiled_of(sandbox):
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_a_day_and_night_with_every_fault_in_flat_memory(settings_of):
-    """24 hours of the tape at 300 times the wall's speed; `ONETAPE_SPEED` sets another."""
+    """24 hours of the tape at 200 times the wall's speed; `ONETAPE_SPEED` sets another."""
     psutil = pytest.importorskip("psutil")
     market = round_the_clock(24 * 60)
     process, sizes = psutil.Process(), []
@@ -314,7 +314,7 @@ def test_a_day_and_night_with_every_fault_in_flat_memory(settings_of):
         if last > begin + (len(sizes) + 1) * 60 * MINUTE_NS:
             sizes.append(process.memory_info().rss / 2**20)
 
-    speed = float(os.environ.get("ONETAPE_SPEED", "300"))
+    speed = float(os.environ.get("ONETAPE_SPEED", "200"))
     sandbox, heard, end = asyncio.run(listen(market, 24 * 60 - 5, speed, LONG, settings_of, watch))
     spoiled = spoiled_of(sandbox)
     for name, each in heard.items():
