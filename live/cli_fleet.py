@@ -213,8 +213,8 @@ def down(folder: Folder, names: Names = None) -> None:
     import time
 
     from data.errors import UnavailableError
-    from live.fleet import send
     from live.fleet_files import load_fleet
+    from live.fleet_minder import send
     from live.fleet_state import ask, holder, read_status
 
     loaded = load_fleet([folder])

@@ -133,7 +133,7 @@ def _vps_loss(folder: Path) -> Iterator[Step]:
     import shutil
 
     from live.control import Control
-    from live.fleet import send
+    from live.fleet_minder import send
     from live.fleet_state import holder
     from live.restore import restore
 

@@ -17,23 +17,22 @@ import signal
 import socket
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from data.errors import ConfigError, DataError, OnetapeError, UnavailableError
-from live.control import Control, Status, Word
+from live.control import Control, Word
 from live.fleet_child import Source, spawn, trade
 from live.fleet_files import Fleet, Member, member_of
-from live.fleet_limits import Seen, Use, uses
+from live.fleet_limits import Use, uses
+from live.fleet_minder import Minder, heard, read_on, seen_of, send
 from live.fleet_notify import notify, watchdog_every_s
 from live.fleet_restart import ASKED, NEEDS_A_PERSON, Backoff
 from live.fleet_roll import Roll, last_line, verify
-from live.fleet_siblings import Diary, Siblings
+from live.fleet_siblings import Siblings
 from live.fleet_state import DOWN, FleetStatus, Runner, holder, publish
-from live.fleet_tail import Tail, header_of
 from live.header import code_hash
 from live.hub import Hub
 from live.hub_socket import is_own, listening
@@ -41,26 +40,7 @@ from live.hub_socket import is_own, listening
 GRACE_S = 20.0
 LOOK_EVERY_S = 1.0
 TICK_S = 0.25
-BACK_RECORDS = 10_000
 HUB = "hub"
-
-
-class Minder:
-    """What the supervisor knows of one account beside its state."""
-
-    def __init__(self, fleet: Fleet, member: Member, now_s: float) -> None:
-        self.member, self.runner = member, Runner(member.name)
-        self.backoff = Backoff(fleet.restart, member.name)
-        self.diary = Diary()
-        self.tail = Tail(member.account.journal, BACK_RECORDS)
-        self.sent: deque[tuple[float, int]] = deque()
-        self.due_s: float | None = now_s
-        self.stopping = False  # told to end, and to stay down
-        self.again = False  # told to end, and to come back
-        self.kill_s: float | None = None
-        self.heard_s = now_s
-        self.handle: int | None = None
-        self.first: tuple[int, float] | None = None  # session, equity at the day's first look
 
 
 class Supervisor:
@@ -377,21 +357,14 @@ class Supervisor:
     def _look(self) -> None:
         now, seen = self.now_s(), []
         for name, minder in self._minders.items():
-            if minder.diary.plan is None:
-                with contextlib.suppress(OnetapeError, msgspec.MsgspecError):
-                    minder.diary.begin(header_of(minder.member.account.journal))
-            if minder.diary.plan is not None:
-                count = minder.diary.take(minder.tail.look())
-                minder.sent.append((now, count))
-                while minder.sent[0][0] < now - 60.0:
-                    minder.sent.popleft()
-            status = _heard(minder, now)
+            read_on(minder, now)
+            status = heard(minder, now)
             if minder.runner.pid and now - minder.heard_s > self.fleet.restart.hung_s:
                 self._tell(f"{name}: not a word for {self.fleet.restart.hung_s:g} s, killed to start it again")
                 minder.heard_s = now
                 send(minder.runner.pid, signal.SIGKILL)
             if status is not None:
-                seen.append(_seen(minder, status))
+                seen.append(seen_of(minder, status))
         self._keep_limits(uses(self.fleet.limits, seen))
         for each in self._siblings.look({name: minder.diary for name, minder in self._minders.items()}):
             self._tell(f"DIFFERS: {each.told()}")
@@ -483,28 +456,3 @@ class Supervisor:
             if name not in self._minders:
                 raise ConfigError(f"there is no account {name!r} in this fleet; there is {', '.join(self._minders)}")
         return [minder for name, minder in self._minders.items() if names is None or name in names]
-
-
-def _heard(minder: Minder, now: float) -> Status | None:
-    """What the account's runner last said; notes that it was heard of."""
-    control = Control(minder.member.account.state, minder.member.name)
-    try:
-        age_s = time.time() - control.status_file.stat().st_mtime
-        minder.heard_s = max(minder.heard_s, now - max(age_s, 0.0))
-        return control.status()
-    except (OSError, ConfigError):
-        return None
-
-
-def _seen(minder: Minder, status: Status) -> Seen:
-    diary = minder.diary
-    if minder.first is None or minder.first[0] != diary.session:
-        minder.first = (diary.session, status.equity)
-    day_pnl = min(status.equity - minder.first[1], status.day_pnl)
-    return Seen(minder.member.name, status.positions, diary.closes, sum(count for _, count in minder.sent), day_pnl)
-
-
-def send(pid: int, number: int) -> None:
-    """Send a signal; a process that is gone already is fine."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, number)
