@@ -323,7 +323,7 @@ class Desk:
             ticket.stage = "due"
             return self._go(ticket)
         if ticket.stage == "due" and now >= ticket.not_before_ns:
-            return self._again(ticket)
+            return self._again(ticket) if self._guards.resize(ticket) else self._drop(ticket)
         if ticket.stage == "unknown":
             return self._unknown(ticket, now)
         if ticket.stage == "open" and ticket.cancel_wanted and not self._guards.owns(ticket):

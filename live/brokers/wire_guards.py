@@ -92,6 +92,14 @@ class Guards:
         alone = all(other is ticket for other in guard.standing)
         return alone and abs(ticket.command.quantity - since - ticket.quantity) < 1e-9
 
+    def resize(self, ticket: Ticket) -> bool:
+        """Let a ticket that never left ask for what there is to protect by now; False where that is nothing."""
+        guard = self._guards.get(ticket.order_id)
+        if guard is not None and isinstance(ticket.command, Protect):
+            since = guard.filled - ticket.filled - ticket.command.filled
+            ticket.quantity = round(max(ticket.command.quantity - since, 0.0), 9)
+        return ticket.quantity > 0.0
+
     def in_the_way(self, symbol: str) -> bool:
         """Whether an unwanted protection may still hold shares of the symbol."""
         # Where nothing can be sold short, an order that stays unknown may not keep a position from being left.
