@@ -72,7 +72,7 @@ def in_order_or_alarmed(evidence: Evidence, _trail: Trail) -> Iterator[str]:
     core = evidence.final.core
     closed = {name: why for name, why in core.desk.tally.state.closed.items() if name != "data"}
     for order in core.orders.values():
-        if order.state in ON_THE_WAY and "venue" not in closed:
+        if order.state in ON_THE_WAY and "venue" not in closed and "books.contradiction" not in names:
             yield f"order {order.order_id} is still {order.state.value} a minute after the last fault"
         if order.state is State.QUARANTINED and "order.quarantined" not in names:
             yield f"order {order.order_id} is quarantined and nobody was told"
