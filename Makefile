@@ -25,8 +25,9 @@ test: $(STAMP) ## Run all tests
 soak: $(STAMP) ## Run the long tests: a day of stream with every fault, and more
 	@$(PY) -m pytest -m long --timeout 1800 $(ARGS)
 
-chaos: $(STAMP) ## Run 100,000 seeded schedules against the live core, and hunt every planted bug
+chaos: $(STAMP) ## Run 100,000 seeded schedules against the live core, hunt every planted bug, kill 1,200 real processes
 	@$(PY) tests/live/chaos/run.py --schedules 100000 --mutants 400 --coverage --progress $(ARGS)
+	@$(PY) tests/live/kill/run.py --kills 1200
 
 check: $(STAMP) ## Lint, formatting, types and the direction of imports
 	@$(PY) -m ruff check .
