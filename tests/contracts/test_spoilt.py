@@ -19,8 +19,8 @@ OPEN = {
     "books": NUMBERS,
     "start": {("alpaca", "null"), ("alpaca", "missing"), ("alpaca", "error-inside"), ("robinhood", "type")},
 }
-"""Where a broker of ours still takes a broken answer for true: a body of null is a traceback, NaN and 1e400 are numbers,
-an account without its fields is a wrong one. To be emptied."""
+"""Where a broker of ours still takes a broken answer for true: a body of null is a traceback, NaN and 1e400 are
+numbers, an account without its fields is a wrong one. To be emptied."""
 
 
 @pytest.fixture(autouse=True)
