@@ -13,15 +13,14 @@ ours, and only then do the gates open.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable
 
 from data.calendar import SECOND_NS
 from data.errors import AuthError, OnetapeError
-from data.rows import BookSnap
 from data.sources.base import Clock
-from live.brokers.base import Books, Known, VenueBroker
+from live.brokers.base import Books, VenueBroker
 from live.brokers.wire_orders import key_of
+from live.calls import Call, Result
 from live.core.commands import Alert, Cancel, Command, Denied, Protect, Submit
 from live.core.core import STARTING, Core
 from live.core.events import (
@@ -58,45 +57,6 @@ SILENCE_S = 5.0
 
 DEPTH_EVERY_S = 2.0
 TOO_MANY = f"more than {LONG} orders wait to be sent"
-
-Task = Literal["open", "handle", "poll", "books", "depth"]
-
-
-class Result(NamedTuple):
-    """What a call brought. error: why it brought nothing more."""
-
-    events: list[Event]
-    books: Books | None = None
-    depth: Sequence[BookSnap] = ()
-    error: OnetapeError | None = None
-
-
-class Call(NamedTuple):
-    """One piece of work for the broker; `run` blocks."""
-
-    task: Task
-    command: Order | None = None
-    known: Sequence[Known] = ()
-    why: Why = "timer"
-    symbols: Sequence[str] = ()
-
-    def run(self, broker: VenueBroker) -> Result:
-        """Do it; errors that a user can meet are results, any other is a mistake of ours."""
-        events: list[Event] = []
-        try:
-            if self.task == "handle" and self.command is not None:
-                events += broker.handle(self.command)
-                return Result(events)
-            if self.task == "depth":
-                return Result(events, depth=broker.depth(self.symbols))
-            if self.task == "open":
-                broker.open(self.known)
-            events += broker.poll()
-            if self.task == "poll":
-                return Result(events)
-            return Result(events, broker.books())
-        except OnetapeError as error:
-            return Result(events, error=error)
 
 
 class VenueSession(Session):

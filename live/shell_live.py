@@ -24,6 +24,7 @@ from data.settings import Settings
 from data.sources.base import Clock
 from data.sources.rehearsal import RehearsalClock
 from live.account import Account
+from live.calls import Result
 from live.control import Control, Listener
 from live.core.commands import Alert, Submit
 from live.core.core import SILENT_ROWS, WARMING
@@ -37,7 +38,7 @@ from live.latency import Latency
 from live.opening import say
 from live.quotes import KEEP_S, Quotes
 from live.session_paper import PaperSession
-from live.session_venue import Result, VenueSession
+from live.session_venue import VenueSession
 from live.standing import SILENT_S, Standing
 from live.status import Around, status_of
 from live.symbol_facts import Book, actions_today, daily_rows, session_of
