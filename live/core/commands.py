@@ -37,8 +37,8 @@ class Protect(msgspec.Struct, frozen=True, gc=False, tag="protect"):
 
     stop, target: levels; NaN for none. The stop becomes a market order when it is met, the target is a limit order.
     stop_reason: which of the two set the stop's level. Sent again under the same order_id (`amends`), it replaces
-    levels and quantity. quantity: what is to stand; filled: shares of this order that were done when that was said, for a
-    fill may come before it is sent.
+    levels and quantity. quantity: what is to stand; filled: shares of this order that were done when that was said, for
+    a fill may come before it is sent.
     """
 
     order_id: str

@@ -151,8 +151,7 @@ def _compare(desk: Desk, snapshot: Snapshot, findings: Findings) -> None:
         again = abs(desk.gaps.get(symbol, 0.0) - (theirs - ours)) < half_lot
         if least - half_lot < theirs < most + half_lot and (doubt or not again):
             pending = True
-            if not doubt:
-                findings.gaps[symbol] = theirs - ours
+            findings.gaps[symbol] = theirs - ours
             findings.pending.append(f"{symbol}: we hold {ours:g}, the broker {theirs:g}; open orders explain it")
         else:
             findings.differences.append(f"{symbol}: we hold {ours:g}, the broker {theirs:g}")
