@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator
 
 from data.rows import Row
@@ -51,14 +52,22 @@ def rows_once_and_fresh(evidence: Evidence, trail: Trail) -> Iterator[str]:
 def nothing_new_after_a_halt(evidence: Evidence, trail: Trail) -> Iterator[str]:
     """I10: after a halt no new risk is decided on, and at most the one order on the wire arrives."""
     halted = ""
+    arrived = Counter(receipt.key for receipt in evidence.venue.receipts)
+    marked: Counter[str] = Counter()  # what is marked as sent after a halt may still be taken back before the wire
     for step in trail.steps:
         event = step.event
         if isinstance(event, Operator):
             halted = "" if event.action == "resume" else f"a person's {event.action}"
         elif halted and isinstance(event, OrderSent):
             intent = trail.intents.get(event.order_id)
-            if isinstance(intent, Submit) and intent.reason in ENTRIES:
+            if (
+                isinstance(intent, Submit)
+                and intent.reason in ENTRIES
+                and arrived[event.order_id] > marked[event.order_id]
+            ):
                 yield f"an entry left after {halted} (record {step.seq})"
+        elif isinstance(event, OrderSent):
+            marked[event.order_id] += 1
         for command in step.commands:
             if isinstance(command, Alert) and command.name in HALTS:
                 halted = halted or command.name

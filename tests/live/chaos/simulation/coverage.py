@@ -16,6 +16,7 @@ NEVER: dict[str, str] = {
 """States that no fault can meet, and why."""
 OF_THE_ORDER: dict[str, tuple[str, ...]] = {
     "F22": (State.SENDING,),
+    "F21": (State.SENDING, State.ACKED, State.WORKING, State.PARTIAL, State.UNKNOWN, State.CANCELLED),
     "F23": (State.ACKED, State.WORKING, State.PARTIAL),
 }
 """Faults of one request of one order: the states in which that request is made."""

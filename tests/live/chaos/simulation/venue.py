@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -95,7 +96,7 @@ class Venue:
 
     Args:
         dedupes: see `live.brokers.base.Capabilities`. visible_s: the longest until a list shows an order.
-        wild: chances of what it may do: partial, early, late_fill, late_reject, slow_cancel, bust.
+        wild: chances of what it may do: partial, early, late_fill, late_reject, expire, slow_cancel, bust.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class Venue:
         self.frozen = False
         self.listeners: list[Any] = []
         self._executed = 0
+        self.told: Callable[[Order], None] = lambda _order: None
 
     # --- requests -------------------------------------------------------------------------------------------------
 
@@ -211,6 +213,8 @@ class Venue:
     def _begin(self, order: Order) -> None:
         if self._rolls("late_reject") and not order.executions:
             self.end(order, "rejected")
+        elif self._rolls("expire") and not order.executions:
+            self.end(order, "expired")
         else:
             self.work(order)
 
@@ -231,6 +235,7 @@ class Venue:
     def fill(self, order: Order, quantity: float, price: float, leg: Literal["", "stop", "target"] = "") -> None:
         """An execution."""
         self._executed += 1
+        self.told(order)
         done = Execution(f"x{order.id}.{self._executed}", self.timeline.now, quantity, price, leg)
         order.executions.append(done)
         self._move(order.body.symbol, order.sign * quantity, price)

@@ -113,6 +113,7 @@ class World:
         self.skew = 0
         self.venue = self._venue(capabilities)
         self.network = Network(self.timeline, self.venue, weather, chance, capabilities)
+        self.venue.told = lambda order: self._met_key("F21", order.key)
         self.network.durable, self.network.met, self.network.point = self._durable, self._met_tickets, self.point
         self.patience = Patience()
         self.strategy = toy()
@@ -120,6 +121,7 @@ class World:
         self.header = JournalHeader(self.plan, FeedOf("toy", True, ""), code())
         self.disk = system.mounted = Disk(lambda: self.refusals.append((self.timeline.now, self._life)))
         self._system = system
+        self._robbed: set[int] = set()
         self._graves: list[Process] = []
         self._backoff = Backoff(Restart(), str(seed))
         self.own_files = folder is not None and weather.has("F25")
@@ -155,7 +157,7 @@ class World:
             if chance.random() < 0.1:
                 wild["bust"] = 0.05
         if weather.has("F22"):
-            wild["late_reject"] = 0.2
+            wild |= {"late_reject": 0.2, "expire": 0.1}
         if weather.has("F23"):
             wild["slow_cancel"] = 0.5
         return Venue(
@@ -263,6 +265,17 @@ class World:
                     self._plan_at(moment(), lambda name=name, act=act: self._act(name, act))  # type: ignore[misc]
         if weather.has("F29"):
             self._plan_at(times[len(times) // 2], lambda: self._act("F29", self._split))
+        self._agenda_of_people()
+
+    def _agenda_of_people(self) -> None:
+        """What lasts is noted now and then; words are said."""
+        chance, weather, times = self.chance, self.weather, self.market.times
+        moment = lambda: chance.choice(times) + ns(chance.uniform(-9.0, 9.0))  # noqa: E731
+        if weather.has("F16"):
+            heard = {told.row.ts for told in self.told}
+            for ts in times:
+                if ts not in heard:
+                    self._plan_at(ts, lambda: self._met_all("F16"))
         if weather.has("F30"):
             for ts in times[::4]:
                 self._plan_at(ts, lambda: self._met_all("F30"))
@@ -270,7 +283,7 @@ class World:
             for ts in times[::4]:
                 self._plan_at(ts, lambda: self._met_all("F38"))
         if weather.has("F37"):
-            for _ in range(often()):
+            for _ in range(chance.randint(1, 3)):
                 self._plan_at(moment(), lambda: self._act("F37", self._person))
         elif chance.random() < 0.3:
             self._plan_at(moment(), self._resume)
@@ -426,6 +439,7 @@ class World:
         first = self.process
         if stolen := self.chance.random() < 0.5:
             self.lock_path.unlink(missing_ok=True)
+            self._robbed.add(first.life)
         second = self._born(self._life + 1)
         try:
             second.start()
@@ -436,7 +450,7 @@ class World:
         except Killed:
             second.let_go()
             return
-        if not stolen:
+        if not stolen and first.life not in self._robbed:
             self.takeovers.append((self.timeline.now, -1))
         # The first was frozen, comes back once, and must not get anywhere.
         self._life += 1
@@ -530,6 +544,11 @@ class World:
             if order is not None:
                 self.weather.met[(fault, order.state.value)] += 1
 
+    def _met_key(self, fault: str, key: str) -> None:
+        order = self._orders().get(key)
+        if order is not None and self.weather.has(fault):
+            self.weather.met[(fault, order.state.value)] += 1
+
     def _met_all(self, fault: str) -> None:
         for order in self._orders().values():
             self.weather.met[(fault, order.state.value)] += 1
@@ -540,7 +559,7 @@ class World:
         """Faults stop; what is wrong with the world is put right."""
         self.weather.calm = True
         self.venue.restricted = False
-        for name in ("late_fill", "bust", "late_reject"):
+        for name in ("late_fill", "bust", "late_reject", "expire"):
             self.venue.wild.pop(name, None)
         self.network.maintenance_until = self.network.no_token_until = self.network.stream_down_until = 0
         self._disk_well()
