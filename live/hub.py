@@ -87,7 +87,7 @@ class Hub:
         self._command, self._lossless, self._patient = list(command), lossless, patient
         self._most = most_bytes
         self._environ = os.environ | {"PYTHONPATH": str(CHECKOUT)} if environ is None else environ
-        self._chance = random.Random(seed)
+        self._chance, self._order = random.Random(seed), random.Random(f"{seed} order")
         self._room = asyncio.Event()
         self._feed: asyncio.subprocess.Process | None = None
 
@@ -217,10 +217,13 @@ class Hub:
         self._room.set()
 
     def _push_all(self) -> None:
-        """New frames to everybody; who is first changes each time."""
+        """New frames to everybody, in a drawn order: of any of them, each is first as often as the others.
+
+        Taking turns would not do: where some do not act on a row, whoever comes behind them is first for them, too.
+        """
+        self._order.shuffle(self._readers)
         for reader in list(self._readers):
             self.push(reader)
-        self._readers.append(self._readers.pop(0)) if self._readers else None
 
     def push(self, reader: _Reader) -> None:
         """As many frames as the reader takes now."""

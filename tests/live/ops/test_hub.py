@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from data.errors import ConfigError, DataError, UnavailableError
 from data.rows import FeedNews, Header, Row, Trading, encode
 from live.feed import TapeFeed
-from live.hub import Hub, feed_command, read_status
+from live.hub import Hub, _Reader, feed_command, read_status
 from live.hub_feed import HubFeed
 from live.hub_log import LENGTH, FrameLog, split
 
@@ -157,6 +157,50 @@ def test_every_reader_gets_every_bit_of_a_tape(tape, tmp_path):
         assert head == expected[0]
         assert msgspec.msgpack.encode(rows) == msgspec.msgpack.encode(expected[1])
     assert hub.dropped == 0
+
+
+class Wire:
+    """A connection that notes whose turn it was."""
+
+    def __init__(self, name, turns):
+        self.name, self.turns = name, turns
+
+    def is_closing(self):
+        return False
+
+    def write(self, _data):
+        self.turns.append(self.name)
+
+
+def turns_of(tmp_path, names, rows, seed):
+    """Who was written to, in order, for each row."""
+    hub, turns, found = Hub([], tmp_path / "hub.sock", seed=seed), [], []
+    filled(hub.log, header())
+    for name in names:
+        reader = _Reader(hub)
+        reader.transport = Wire(name, turns)
+        hub.came(reader)
+    for ts in range(1, rows + 1):
+        turns.clear()
+        filled(hub.log, row(ts))
+        hub._push_all()
+        found.append("".join(turns))
+    return found
+
+
+@pytest.mark.parametrize("acting", ["abcdefgh", "abcd", "ab", "aeh"])
+def test_of_any_readers_each_is_first_as_often_as_the_others(tmp_path, acting):
+    rows = 4_000
+    turns = turns_of(tmp_path, "abcdefgh", rows, 1)
+    assert all(sorted(turn) == list("abcdefgh") for turn in turns)
+    firsts = [min(acting, key=turn.index) for turn in turns]
+    share = rows / len(acting)
+    spread = 4.0 * (share * (1.0 - 1.0 / len(acting))) ** 0.5
+    assert all(abs(firsts.count(name) - share) < spread for name in acting)
+
+
+def test_the_order_is_the_same_for_the_same_seed(tmp_path):
+    assert turns_of(tmp_path, "abcd", 50, 1) == turns_of(tmp_path, "abcd", 50, 1) != turns_of(tmp_path, "abcd", 50, 2)
 
 
 def test_a_log_smaller_than_the_tape_waits_for_its_slowest_reader(tape, tmp_path):
