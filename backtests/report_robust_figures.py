@@ -1,4 +1,4 @@
-"""The parts of `backtests.evidence.Evidence` as figures: surface, folds, paths, null distribution, delay, regimes."""
+"""The parts of `backtests.evidence.Evidence` as figures, in the order of a reader's questions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from backtests.evidence import Delay, Evidence, Left, Luck, Null, Paths, Regime, Surface, WalkForward
+from backtests.evidence import Bands, Delay, Evidence, Left, Luck, Null, Paths, Regime, Surface, WalkForward
 from backtests.figures import (
     Spec,
     area,
@@ -37,6 +37,8 @@ def figures(evidence: Evidence) -> list[dict[str, Any]]:
         found.append(_null(evidence.null))
     if evidence.luck:
         found += _luck(evidence.luck)
+    if evidence.bands:
+        found += _bands(evidence.bands)
     if evidence.delay:
         found.append(_delay(evidence.delay))
     if evidence.regimes:
@@ -207,6 +209,41 @@ def _luck(luck: Luck) -> list[dict[str, Any]]:
     )
     said = f"In {percent(luck.overfitting, 0)} of {luck.splits:,} splits the winner ended in the lower half."
     return [_part("pbo", "Probability of overfitting", said, drawn)]
+
+
+def _bands(resampled: Bands) -> list[dict[str, Any]]:
+    at = np.arange(len(resampled.sessions))
+    drawn = figure(
+        "Return of histories resampled in blocks",
+        x=days(resampled.sessions),
+        y=scale([*resampled.low, *resampled.high, *resampled.own], unit="percent", title="return", zero=True),
+        marks=[
+            area(at, resampled.low, resampled.high, name="nine in ten histories"),
+            line(at, resampled.middle, name="half lie below", tone="other", dash=True),
+            line(at, resampled.own, name="as it was"),
+        ],
+        tall=260,
+    )
+    said = f"In blocks of sessions drawn again; one in twenty ends below {percent(resampled.low[-1], sign=True)}."
+    found = [_part("bands", "The same sessions, drawn again", said, drawn)]
+    made = histogram_bars(np.array(resampled.drawdowns), say=lambda a, b: f"drawdown {percent(a)} to {percent(b)}")
+    if made is None or resampled.limit is None or resampled.own_drawdown is None:
+        return found
+    x, y, counted = made
+    wide = scale([x["low"], x["high"], resampled.own_drawdown], unit="percent", title="deepest drawdown")
+    y["title"] = "hundredths of the orders"
+    orders = figure(
+        "Deepest drawdown of the same trades in other orders",
+        x=wide,
+        y=y,
+        marks=[
+            counted | {"tone": "other"},
+            rule("x", resampled.limit, name=f"5 % of the orders go below {percent(resampled.limit)}"),
+            rule("x", resampled.own_drawdown, name=f"as it was {percent(resampled.own_drawdown)}", dash=False),
+        ],
+    )
+    said = f"{count(resampled.trades, 'closed trade')} shuffled: the order they came in was one of many."
+    return [*found, _part("orders", "The same trades in other orders", said, orders)]
 
 
 def _delay(delay: Delay) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from backtests.evidence import (
+    Bands,
     Capacity,
     Check,
     Costs,
@@ -104,6 +105,17 @@ def evidence_for(result, seed=1, **changes):
                 ("after a rise", "trend", 0.5),
             )
         ],
+        "bands": Bands(
+            sessions=sessions,
+            own=walk[0].tolist(),
+            low=(walk[0] - 0.2).tolist(),
+            middle=walk[1].tolist(),
+            high=(walk[0] + 0.2).tolist(),
+            trades=40,
+            drawdowns=np.linspace(-0.3, -0.05, 100).tolist(),
+            own_drawdown=-0.1,
+            limit=-0.28,
+        ),
         "luck": Luck(
             sharpe=0.9,
             low=0.1,

@@ -21,7 +21,18 @@ from data.errors import DataError, UsageError
 from data.sources import sample
 from data.sources.random_walk import random_bars
 
-PARTS = ("surface", "walk_forward", "paths", "null", "delay", "regimes", "luck", "symbols_left_out", "best_sessions")
+PARTS = (
+    "surface",
+    "walk_forward",
+    "paths",
+    "null",
+    "delay",
+    "regimes",
+    "bands",
+    "luck",
+    "symbols_left_out",
+    "best_sessions",
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +54,7 @@ def test_every_part_has_its_figure_and_every_figure_its_place(result, evidence_f
     drawn = Reading(page).data["figures"]
     places = re.findall(r'data-figure="(.*?)"', page)
     assert sorted(places) == sorted(drawn)
-    wanted = {"surface", "folds", "stitched", "paths", "null", "pbo", "delay", "regimes", "left"}
+    wanted = {"surface", "folds", "stitched", "paths", "null", "pbo", "bands", "orders", "delay", "regimes", "left"}
     assert {f"robust-{name}" for name in wanted} <= set(drawn)
 
 
@@ -56,7 +67,7 @@ def test_the_gates_are_told_with_figure_threshold_and_reason(result, evidence_fo
     assert told["Robustness, Survives higher costs, Figure"] == "–"
     assert told["Robustness, a gate of one's own, Why"] == "because of a gate of one's own"
     assert told["Robustness, How much of it is luck, Trials of this idea, ever"] == "1,342"
-    assert "about 1.2 % pass all of these gates" in page
+    assert "at most 1.2 % pass all of these gates" in page
     assert "4 of 6 gates passed" in page
     assert "DSR 91.0" in page
 
