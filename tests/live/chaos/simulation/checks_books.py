@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from live.brokers.wire_route import Patience
+from live.core.events import Snapshot
 from live.core.orders import State
 
+from .clock import SECOND
 from .trail import Trail
 from .world import Evidence
 
@@ -59,7 +62,7 @@ def _late_fills(evidence: Evidence) -> bool:
     )  # fmt: skip
 
 
-def in_order_or_alarmed(evidence: Evidence, _trail: Trail) -> Iterator[str]:
+def in_order_or_alarmed(evidence: Evidence, trail: Trail) -> Iterator[str]:
     """I12: a minute after the faults all is in order, or a person was called; no order is forgotten as unknown."""
     names = [alert.name for _, _, alert in evidence.alerts]
     if not evidence.up:
@@ -71,7 +74,12 @@ def in_order_or_alarmed(evidence: Evidence, _trail: Trail) -> Iterator[str]:
         return
     core = evidence.final.core
     closed = {name: why for name, why in core.desk.tally.state.closed.items() if name != "data"}
+    starts = [step.event.ts for step in trail.steps if isinstance(step.event, Snapshot) and step.event.why == "start"]
+    # A connection that failed is tried again after half a minute at most: what it is asked about is as young as it is.
+    is_young = bool(starts) and evidence.end - starts[-1] < Patience().quarantine_s * SECOND
     for order in core.orders.values():
+        if is_young and order.state is State.UNKNOWN and "order.unknown" in names:
+            continue
         if order.state in ON_THE_WAY and "venue" not in closed and "books.contradiction" not in names:
             yield f"order {order.order_id} is still {order.state.value} a minute after the last fault"
         if order.state is State.QUARANTINED and "order.quarantined" not in names:

@@ -331,7 +331,8 @@ class World:
         if process is not None:
             process.let_go()
             if self.own_files:
-                process.bury()
+                for dead in self._graves:  # of a take-over both are
+                    dead.bury()
         wait = self._backoff.crashed(self.timeline.now / SECOND)
         if wait is None:  # the supervisor gives up; a person starts it when the faults are over
             return
@@ -397,7 +398,7 @@ class World:
             self.disk.kill()
         else:
             self.disk.power_loss(self.chance, torn=True)
-            if self.chance.random() < 0.1:
+            if self.chance.random() < 0.25:
                 self.disk.flip(self.chance)
                 self.damaged = True
         raise Killed(name)
