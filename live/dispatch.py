@@ -22,11 +22,12 @@ LONG = 10
 
 @dataclass
 class Waiting:
-    """A command in the queue. until_ns: after which it is not sent any more, 0 for never."""
+    """A command in the queue. until_ns: after which it is not sent any more, 0 for never. not_before_ns: nor before."""
 
     command: Order
     priority: Priority
     until_ns: int = 0
+    not_before_ns: int = 0
 
 
 class Dispatch:
@@ -43,9 +44,10 @@ class Dispatch:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, command: Order, born_ns: int) -> Order | None:
+    def put(self, command: Order, born_ns: int, not_before_ns: int = 0) -> Order | None:
         """Let it wait its turn; the command it makes needless, which then never leaves.
 
+        Only what takes new risk minds `not_before_ns`: an exit never waits for a time.
         A cancel takes back an order that still waits. A changed protection takes the place of the one that waits.
         """
         same = [each for each in self._waiting if each.command.order_id == command.order_id]
@@ -64,8 +66,10 @@ class Dispatch:
             self._waiting.append(Waiting(command, "exit"))
             return None
         entry = command.reason in ENTRIES
-        until = born_ns + self._fresh_ns if entry else 0
-        self._waiting.append(Waiting(command, "entry" if entry else "exit", until))
+        if entry:
+            self._waiting.append(Waiting(command, "entry", born_ns + self._fresh_ns, not_before_ns))
+        else:
+            self._waiting.append(Waiting(command, "exit"))
         return None
 
     def expired(self, now_ns: int) -> list[Submit]:
@@ -74,17 +78,21 @@ class Dispatch:
         self._waiting = [each for each in self._waiting if each not in old]
         return [each.command for each in old if isinstance(each.command, Submit)]
 
-    def take(self, wait_s: Callable[[Priority], float]) -> Order | None:
-        """What may go now: the first of the most urgent; None where the budget has no room for any."""
+    def take(self, wait_s: Callable[[Priority], float], now_ns: int = 0) -> Order | None:
+        """What may go now: the first of the most urgent; None where the budget has no room for any, or it is too early.
+
+        now_ns: as `put` has its times; 0 is before all of them.
+        """
         priorities: tuple[Priority, ...] = ("exit", "entry")
         for priority in priorities:
-            first = next((each for each in self._waiting if each.priority == priority), None)
+            ready = (each for each in self._waiting if each.priority == priority and each.not_before_ns <= now_ns)
+            first = next(ready, None)
             if first is not None and wait_s(priority) <= 0.0:
                 self._waiting.remove(first)
                 return first.command
         return None
 
-    def due_s(self, wait_s: Callable[[Priority], float]) -> float | None:
+    def due_s(self, wait_s: Callable[[Priority], float], now_ns: int = 0) -> float | None:
         """Seconds until something may go; None where nothing waits."""
-        waits = [wait_s(each.priority) for each in self._waiting]
+        waits = [max(wait_s(each.priority), (each.not_before_ns - now_ns) / SECOND_NS) for each in self._waiting]
         return min(waits) if waits else None

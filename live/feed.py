@@ -46,6 +46,14 @@ class Feed(Protocol):
         ...
 
 
+class RowFeed(Feed, Protocol):
+    """A feed of which rows alone may be asked for."""
+
+    async def rows(self) -> list[Row] | None:
+        """The rows that came together next; None at the end."""
+        ...
+
+
 class ProcessFeed:
     """The frames of a process.
 

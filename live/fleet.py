@@ -183,7 +183,7 @@ class Supervisor:
         for minder in self._minders.values():
             if minder.due_s is None or now < minder.due_s or minder.runner.pid:
                 continue
-            work = functools.partial(trade, minder.member.path, self.source)
+            work = functools.partial(trade, minder.member.path, self.source, self.fleet.stagger)
             pid = spawn(self.fleet.log_of(minder.member.name), minder.member.env, work)
             minder.runner.starts += 1
             self._begun(minder, pid, self.code)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import OnetapeError
-from live.fleet_files import read_env
+from live.fleet_files import Stagger, read_env
 from live.hub_feed import HubFeed
 
 if TYPE_CHECKING:
@@ -46,7 +46,15 @@ def preload() -> None:
     import asyncio  # noqa: F401
     import importlib
 
-    for name in ("live.shell", "live.hub_feed", "live.opening", "live.summary", "live.fleet_tail", "numpy"):
+    for name in (
+        "live.shell",
+        "live.hub_feed",
+        "live.opening",
+        "live.summary",
+        "live.fleet_tail",
+        "numpy",
+        "structlog",
+    ):
         importlib.import_module(name)
     gc.collect()
     gc.freeze()
@@ -112,10 +120,11 @@ def secret_names() -> set[str]:
     return names | {f"{name}_FILE" for name in names}
 
 
-def trade(path: Path, source: Source) -> int:
+def trade(path: Path, source: Source, stagger: Stagger) -> int:
     """Run the account of a file until its feed ends or it is told to stop; the exit code.
 
-    An account with money is started with the suffix that a person wrote into its env file as CONFIRM_SUFFIX.
+    An account with money is started with the suffix that a person wrote into its env file as CONFIRM_SUFFIX, and sends
+    what takes new risk after its pause of `stagger`.
 
     Raises:
         OnetapeError: as `live.shell.run`, each with its exit code.
@@ -125,13 +134,18 @@ def trade(path: Path, source: Source) -> int:
 
     account = load_account(path)
     checked(account, live=account.trading, confirm=os.environ.get("CONFIRM_SUFFIX", ""))
-    done = _run(account, source)
+    done = _run(account, source, stagger)
     by = f", by {done.stopped_by}" if done.stopped_by else ""
     sys.stderr.write(f"ended after {done.rows} rows{by}; equity {done.equity:,.2f}\n")
     return 143 if done.stopped_by else 0
 
 
-def _run(account: Account, source: Source) -> Summary:
+def pause_of(account: Account, stagger: Stagger) -> Callable[[int], float]:
+    """Seconds that what takes new risk waits, given the time of its row; none for an account without money."""
+    return lambda ts: stagger.delay_s(account.name, ts) if account.trading else 0.0
+
+
+def _run(account: Account, source: Source, stagger: Stagger) -> Summary:
     from live import shell
 
     if source.hub is None:
@@ -144,6 +158,5 @@ def _run(account: Account, source: Source) -> Summary:
         def heard(_warm: int) -> HubFeed:
             return HubFeed(hub, seed=account.name, symbols=symbols)
 
-        return shell.run_live(account, live=account.trading, feed=heard)
-    vars(shell)["TapeFeed"] = lambda *_: HubFeed(hub, seed=account.name)  # this process is the account's own
-    return shell.run(account, Path(), source.speed)
+        return shell.run_live(account, live=account.trading, feed=heard, delay_s=pause_of(account, stagger))
+    return shell.run(account, Path(), source.speed, feed=lambda: HubFeed(hub, seed=account.name))

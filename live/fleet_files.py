@@ -23,8 +23,8 @@
     within_s = 600.0
     hung_s = 30.0                without a word for so long, a runner is killed and started again
 
-    [stagger]                    of live brokers only, R33
-    seconds = 2.0
+    [stagger]                    of accounts that trade money: a pause, drawn for every account and row, between the
+    seconds = 2.0                row and what takes new risk; exits never wait; at most 10
     seed = 1
 """
 
@@ -45,6 +45,7 @@ from live.account import Account, load_account
 from live.header import CHECKOUT
 
 COMMON = "fleet.toml"
+MOST_STAGGER_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Restart:
 
 @dataclass(frozen=True)
 class Stagger:
-    """Seeded pauses before the sends of accounts with a live broker, so that they do not all come at one moment."""
+    """Seeded pauses before the sends of accounts that trade money, so that they do not all come at one moment."""
 
     seconds: float = 2.0
     seed: float = 1
@@ -149,6 +150,13 @@ def load_fleet(given: Sequence[Path]) -> Fleet:
     table = _common(folder / COMMON)
     state = CHECKOUT / Path(table.pop("state", f"out/fleet/{folder.name}")).expanduser()
     return Fleet(folder.name, folder, members, state, env_of(folder / "hub.env"), **table)
+
+
+def stagger_beside(path: Path) -> Stagger:
+    """The pauses that the fleet file beside an account file asks for; raises as `load_fleet`."""
+    found = _common(path.absolute().parent / COMMON).get("stagger", Stagger())
+    assert isinstance(found, Stagger)  # noqa: S101  # `_common` makes it one
+    return found
 
 
 def member_of(path: Path) -> Member:
@@ -241,6 +249,11 @@ def _common(path: Path) -> dict[str, Any]:
             made[key] = value
         elif key in kinds:
             made[key] = _part(kinds[key], key, value, path.name)
+            if key == "stagger" and made[key].seconds > MOST_STAGGER_S:
+                raise ConfigError(
+                    f"{path.name}: seconds in [stagger] must be {MOST_STAGGER_S:g} at most, got {made[key].seconds:g}; "
+                    f"an entry that waits longer is too old to be sent"
+                )
         else:
             raise ConfigError(f"{path.name}: there is no key {key!r}{did_you_mean(key, [*kinds, 'state'])}")
     return made

@@ -18,7 +18,7 @@ import msgspec
 from data.errors import ConfigError
 from live.control import Control
 from live.fleet_child import Source, trade
-from live.fleet_files import member_of, read_env
+from live.fleet_files import member_of, read_env, stagger_beside
 from live.fleet_notify import notify, watchdog_every_s
 
 LOOK_EVERY_S = 0.25
@@ -36,7 +36,7 @@ def run_one(path: Path, source: Source) -> int:
     if member.env is not None:
         os.environ.update(read_env(member.env))
     with saying(Control(member.account.state, member.name)):
-        code = trade(path, source)
+        code = trade(path, source, stagger_beside(path))
     return 0 if code in (130, 143) else code
 
 

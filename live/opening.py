@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ from live.header import Feed, JournalHeader, built
 from live.journal import SqliteJournal, exists
 from live.points import Mark, nothing
 from live.replay import replay as replayed
+from live.session import Tell
 from live.session_paper import PaperSession
-from live.session_venue import VenueSession
+from live.session_venue import VenueSession, at_once
 
 
 def open_session(
@@ -37,11 +39,13 @@ def open_session(
     group: int,
     clock: Clock | None = None,
     mark: Mark = nothing,
+    tell: Tell | None = None,
 ) -> PaperSession:
     """A session on paper, on the journal at `path`, gone through again where it holds something.
 
     Args:
         clock: of a live feed; without one the last row's time is what is known.
+        tell: called with every alert; default: `say`.
 
     Raises:
         ConfigError: the journal is of other settings or another feed.
@@ -51,7 +55,7 @@ def open_session(
     try:
         core = Core(journal.header.plan, account.strategy)
         broker = PaperBroker(plan.symbols, plan.the_costs(), plan.cash)
-        session = PaperSession(core, broker, journal, group=group, tell=say, mark=mark, clock=clock)
+        session = PaperSession(core, broker, journal, group=group, tell=tell or say, mark=mark, clock=clock)
         if begun:
             session.resume()
             journal.append_resumed(built())
@@ -71,6 +75,7 @@ def open_venue_session(
     clock: Clock,
     depth: bool = False,
     mark: Mark = nothing,
+    tell: Tell | None = None,
     **more: Any,
 ) -> VenueSession:
     """A session with a broker of its own, gone through again where its journal holds something; raises likewise.
@@ -80,7 +85,7 @@ def open_venue_session(
     journal, begun = open_journal(plan, feed, path, any_cash=True)
     try:
         core = Core(journal.header.plan, account.strategy)
-        session = VenueSession(core, broker, journal, clock=clock, tell=say, mark=mark, depth=depth, **more)
+        session = VenueSession(core, broker, journal, clock=clock, tell=tell or say, mark=mark, depth=depth, **more)
         session.resume()
         if begun:
             journal.append_resumed(built())
@@ -98,11 +103,16 @@ async def open_live(
     *,
     mark: Mark = nothing,
     depth: bool = False,
+    tell: Tell | None = None,
+    delay_s: Callable[[int], float] = at_once,
 ) -> PaperSession | VenueSession:
     """A session for a live feed, on paper or with the account's own broker.
 
     A new journal begins with the broker's cash, and only where the account holds nothing. A watchlist that has changed
     begins a new journal where the old one holds nothing; the old one is kept under its last session's date.
+
+    Args:
+        tell: called with every alert; default: `say`. delay_s: see `VenueSession`; paper does not wait.
 
     Raises:
         OnetapeError: as `open_session`, or as the broker has it.
@@ -112,7 +122,7 @@ async def open_live(
     if account.broker == "paper":
         plan = account.plan_of(symbols)
         roll(plan, account, path)
-        return open_session(plan, feed, account, path, group=1, clock=clock, mark=mark)
+        return open_session(plan, feed, account, path, group=1, clock=clock, mark=mark, tell=tell)
     broker = venue_broker(account, settings, clock)
     plan = account.plan_of(symbols, async_cancels=capabilities_of(account).cancel_is_async)
     roll(plan, account, path)
@@ -126,7 +136,9 @@ async def open_live(
             )
         plan = replace(plan, cash=books.cash)
     speed = clock.speed if isinstance(clock, RehearsalClock) else 1.0
-    return open_venue_session(plan, feed, account, path, broker, clock=clock, depth=depth, mark=mark, speed=speed)
+    return open_venue_session(
+        plan, feed, account, path, broker, clock=clock, depth=depth, mark=mark, tell=tell, speed=speed, delay_s=delay_s
+    )
 
 
 def _first_books(broker: VenueBroker) -> Books:

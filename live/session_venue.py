@@ -59,6 +59,11 @@ DEPTH_EVERY_S = 2.0
 TOO_MANY = f"more than {LONG} orders wait to be sent"
 
 
+def at_once(_ts: int) -> float:
+    """No pause."""
+    return 0.0
+
+
 class VenueSession(Session):
     """Core, broker and journal of one account with a broker of its own.
 
@@ -66,6 +71,7 @@ class VenueSession(Session):
         broker: not opened yet.
         clock: of everything that is not a row: deadlines, polls, the times of what we say ourselves.
         depth: whether the broker's price book is asked for. speed: of the clock, against the machine's.
+        delay_s: how long what takes new risk waits before it is sent, given the time of the row it was decided at.
         The others: see `live.session.Session`.
 
     `on_sent` is called as an order is about to leave; `clock_skew_ms` is ours less the broker's.
@@ -82,9 +88,10 @@ class VenueSession(Session):
         mark: Mark = nothing,
         depth: bool = False,
         speed: float = 1.0,
+        delay_s: Callable[[int], float] = at_once,
     ) -> None:
         super().__init__(core, journal, tell=tell, mark=mark)
-        self.broker, self.clock = broker, clock
+        self.broker, self.clock, self._delay_s = broker, clock, delay_s
         self.dispatch = Dispatch(broker.fresh_s)
         self._compared_ns = 0
         self.opened = False
@@ -217,7 +224,7 @@ class VenueSession(Session):
         at = self._not_before_ns
         if self.opened:
             poll = self._polled_ns + int((POLL_AFTER_SEND_S if self._poll_soon else POLL_EVERY_S) * SECOND_NS)
-            waits = self.dispatch.due_s(self.broker.wait_s)
+            waits = self.dispatch.due_s(self.broker.wait_s, now)
             due = poll if waits is None else min(poll, now + int(waits * SECOND_NS))
             if self._groups:
                 due = min(due, max(self._depth_ns, now + int(self.broker.wait_s("poll") * SECOND_NS)))
@@ -250,7 +257,7 @@ class VenueSession(Session):
         for stale in self.dispatch.expired(now):
             self._take(OrderExpired(now, stale.order_id))
         self._commit()
-        if (command := self.dispatch.take(self.broker.wait_s)) is not None:
+        if (command := self.dispatch.take(self.broker.wait_s, now)) is not None:
             self._send(command, now)
             return Call("handle", command)
         if self._books_due is None and now - self._compared_ns >= self._reconcile_ns:
@@ -292,7 +299,8 @@ class VenueSession(Session):
 
     def _queue(self, command: Command, born_ns: int) -> None:
         assert isinstance(command, Submit | Protect | Cancel)  # noqa: S101  # the only ones that go out
-        needless = self.dispatch.put(command, born_ns)
+        not_before = command.ts + int(self._delay_s(command.ts) * SECOND_NS)
+        needless = self.dispatch.put(command, born_ns, not_before)
         if needless is not None:
             self._take(OrderCancelled(self.now(), needless.order_id))
 

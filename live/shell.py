@@ -13,26 +13,28 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from data.calendar import SECOND_NS, parse_clock
-from data.errors import ConfigError, JournalError, UsageError
+from data.errors import ConfigError, JournalError, OnetapeError, UsageError
 from data.rows import Row
 from data.settings import Settings, load_settings
 from data.sources.rehearsal import RehearsalClock, clock_of
 from live.account import Account
 from live.checks import check_folder, check_start
 from live.control import Control, Listener
+from live.core.commands import Alert
 from live.core.core import SILENT_ROWS
 from live.core.events import Timer
 from live.core.plan import Plan
 from live.feed import Feed as Source
-from live.feed import LiveFeed, TapeFeed
+from live.feed import LiveFeed, RowFeed, TapeFeed
 from live.header import Feed
 from live.lock import held
-from live.opening import open_live, open_session
+from live.logs import Log, setup
+from live.opening import open_live, open_session, say
 from live.points import Mark, nothing
 from live.risk_arming import until_of
-from live.session import GROUP
+from live.session import GROUP, Tell
 from live.session_paper import PaperSession
-from live.session_venue import VenueSession
+from live.session_venue import VenueSession, at_once
 from live.shell_live import LiveShell
 from live.status import status_of
 from live.steady import SteadyClock
@@ -42,12 +44,20 @@ COLLECT_EVERY = 2_000
 LOOK_EVERY_S = 0.5
 
 
-def run(account: Account, tape: Path, speed: float, journal: Path | None = None) -> Summary:
+def run(
+    account: Account,
+    tape: Path,
+    speed: float,
+    journal: Path | None = None,
+    *,
+    feed: Callable[[], RowFeed] | None = None,
+) -> Summary:
     """Trade an account over a tape, from where its journal ends. SIGINT and SIGTERM end it in good order.
 
     Args:
         speed: 1 as it happened, 60 a minute in a second, 0 as fast as it goes.
         journal: another place than the account's own.
+        feed: makes another feed than the tape's own player, such as a hub's that plays it for many.
 
     Raises:
         ConfigError: the account is being run, is not of paper, or its journal is of other settings or another feed.
@@ -57,8 +67,13 @@ def run(account: Account, tape: Path, speed: float, journal: Path | None = None)
     if account.broker != "paper":
         raise ConfigError(f'broker {account.broker!r} fills no tape; write broker = "paper" to trade one')
     check_folder(account.state)
-    with held(account.lock, account.name):
-        return asyncio.run(_run(account, tape, speed, account.journal if journal is None else journal))
+    path = account.journal if journal is None else journal
+
+    def from_tape() -> RowFeed:
+        return TapeFeed(tape, speed)
+
+    with held(account.lock, account.name), setup(account) as log:
+        return _logged(log, lambda: asyncio.run(_run(account, from_tape if feed is None else feed, speed, path, log)))
 
 
 def run_live(
@@ -69,12 +84,13 @@ def run_live(
     journal: Path | None = None,
     settings: Settings | None = None,
     mark: Mark = nothing,
+    delay_s: Callable[[int], float] = at_once,
 ) -> Summary:
     """Trade an account on a live feed, on paper or through its broker. SIGINT and SIGTERM end it in good order.
 
     Args:
         live: money was meant. feed: makes another feed than the account's, given rows of history to begin with.
-        mark: see `live.points`.
+        mark: see `live.points`. delay_s: see `VenueSession`.
 
     Raises:
         OnetapeError: what stands against a start, or ended the run; each with its exit code.
@@ -88,13 +104,44 @@ def run_live(
     if not account.symbols:
         raise ConfigError(f"account {account.name!r} names no symbols; a live feed needs symbols or a watchlist")
     check_start(account, settings, live=live)
-    with held(account.lock, account.name):
-        path = account.journal if journal is None else journal
-        return asyncio.run(_run_live(account, settings, feed, path, mark))
+    path = account.journal if journal is None else journal
+    with held(account.lock, account.name), setup(account) as log:
+        return _logged(log, lambda: asyncio.run(_run_live(account, settings, feed, path, mark, delay_s, log)))
+
+
+def _logged(log: Log, work: Callable[[], Summary]) -> Summary:
+    """Do it, with its beginning and its end in the log."""
+    log.info("run.started")
+    try:
+        done = work()
+    except OnetapeError as error:
+        log.error("run.failed", kind=type(error).__name__, text=str(error))
+        raise
+    except Exception:
+        log.exception("run.failed")
+        raise
+    log.info("run.ended", rows=done.rows, orders=done.orders, fills=done.fills, stopped_by=done.stopped_by)
+    return done
+
+
+def _teller(log: Log) -> Tell:
+    """Says an alert to whoever watches this process, and to its log."""
+
+    def tell(alert: Alert) -> None:
+        say(alert)
+        log.tell(alert)
+
+    return tell
 
 
 async def _run_live(
-    account: Account, settings: Settings, feed: Callable[[int], Source] | None, path: Path, mark: Mark
+    account: Account,
+    settings: Settings,
+    feed: Callable[[int], Source] | None,
+    path: Path,
+    mark: Mark,
+    delay_s: Callable[[int], float],
+    log: Log,
 ) -> Summary:
     told = clock_of(settings.rehearsal)
     clock = told if isinstance(told, RehearsalClock) else SteadyClock()
@@ -105,7 +152,8 @@ async def _run_live(
         return LiveFeed(account.feed, account.symbols or (), account.clock, book=depth, warm=warm, state=state)
 
     with _stopping() as stop:
-        session = await open_live(account, settings, clock, path, mark=mark, depth=depth)
+        tell = _teller(log)
+        session = await open_live(account, settings, clock, path, mark=mark, depth=depth, tell=tell, delay_s=delay_s)
         try:
             shell = LiveShell(
                 account,
@@ -115,6 +163,7 @@ async def _run_live(
                 clock=clock,
                 stop=stop.event,
                 certificate_until=until_of(account),
+                tell=tell,
             )
             with _quiet_memory():
                 await shell.run()
@@ -129,11 +178,12 @@ async def _run_live(
     return summary_of(session, path, "".join(stop.names[:1]))
 
 
-async def _run(account: Account, tape: Path, speed: float, path: Path) -> Summary:
+async def _run(account: Account, make: Callable[[], RowFeed], speed: float, path: Path, log: Log) -> Summary:
     with _stopping() as stop:
-        async with TapeFeed(tape, speed) as feed:
+        async with make() as feed:
             plan = account.plan(feed.header)
-            session = open_session(plan, Feed.of(feed.header), account, path, group=GROUP if speed == 0 else 1)
+            group = GROUP if speed == 0 else 1
+            session = open_session(plan, Feed.of(feed.header), account, path, group=group, tell=_teller(log))
             try:
                 _same_books(session.reconcile("start"))
                 listener = Listener(Control(account.state, account.name), session, lambda: status_of(session))
@@ -152,7 +202,7 @@ def _same_books(differences: list[str]) -> None:
         raise JournalError(f"books do not match: {'; '.join(differences)}; compare them with the broker's own page")
 
 
-async def _trade(session: PaperSession, feed: TapeFeed, stop: _Stop, speed: float, listener: Listener) -> None:
+async def _trade(session: PaperSession, feed: RowFeed, stop: _Stop, speed: float, listener: Listener) -> None:
     plan, core = session.core.plan, session.core
     columns = [feed.header.symbols.index(symbol) for symbol in plan.symbols]
     whole = columns == list(range(len(feed.header.symbols)))
@@ -192,7 +242,7 @@ def picked(row: Row, columns: list[int]) -> Row:
 
 
 async def _batches(
-    feed: TapeFeed, stop: _Stop, patience_s: float | None, look: Callable[[], None]
+    feed: RowFeed, stop: _Stop, patience_s: float | None, look: Callable[[], None]
 ) -> AsyncIterator[tuple[list[Row], float]]:
     """Rows as they come; no rows, and the seconds waited, whenever patience runs out. Ends when told to stop.
 

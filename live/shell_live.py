@@ -37,6 +37,7 @@ from live.heartbeat import Heart
 from live.latency import Latency
 from live.opening import say
 from live.quotes import KEEP_S, Quotes
+from live.session import Tell
 from live.session_paper import PaperSession
 from live.session_venue import VenueSession
 from live.standing import SILENT_S, Standing
@@ -61,7 +62,7 @@ class LiveShell:
 
     Args:
         feed: makes the feed, again after each failure. settings: for history. clock: the feed's time.
-        stop: set when a person wants it to end.
+        stop: set when a person wants it to end. tell: called with alerts that are not the session's.
     """
 
     def __init__(
@@ -74,8 +75,10 @@ class LiveShell:
         clock: Clock,
         stop: asyncio.Event,
         certificate_until: int = 0,
+        tell: Tell = say,
     ) -> None:
         self.account, self.session, self.clock, self.stop = account, session, clock, stop
+        self._tell = tell
         limits, speed = session.core.desk.tally.limits, self._speed
         # In a rehearsal what takes a second of ours takes `speed` seconds of the tape.
         self.standing = Standing(account.needs, silent_s=SILENT_S * speed)
@@ -328,7 +331,9 @@ class LiveShell:
                     self.facts.actions([] if made_up else await actions_today(feed, symbols, now, self._settings))
                     self._facts_of = today
                 except OnetapeError as error:
-                    say(Alert(now, "warning", "facts.missing", f"history of the symbols is not to be had: {error}"))
+                    self._tell(
+                        Alert(now, "warning", "facts.missing", f"history of the symbols is not to be had: {error}")
+                    )
                 self._tell_facts()
             await asyncio.sleep(FACTS_AGAIN_S / self._speed)
 

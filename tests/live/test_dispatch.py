@@ -68,6 +68,22 @@ def test_a_changed_protection_takes_the_place_of_a_change_that_waits():
     assert [queue.take(now).quantity for _ in range(2)] == [1.0, 3.0]
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from(["entry", "exit", "reversal", "stop"]), st.integers(0, 9)), max_size=20),
+    st.integers(0, 9),
+)
+def test_nothing_that_takes_risk_goes_before_its_time_and_exits_have_none(orders, at):
+    queue = Dispatch(20.0)
+    for number, (reason, not_before) in enumerate(orders):
+        queue.put(submit(str(number), reason), 0, not_before * SECOND)
+    out = []
+    while (command := queue.take(now, at * SECOND)) is not None:
+        out.append(int(command.order_id))
+    early = [n for n, (reason, t) in enumerate(orders) if reason in ("entry", "reversal") and t > at]
+    assert sorted([*out, *early]) == list(range(len(orders)))
+    assert queue.due_s(now, at * SECOND) == (min(orders[n][1] for n in early) - at if early else None)
+
+
 @given(st.lists(st.tuples(st.sampled_from(["entry", "exit", "reversal", "stop"]), st.integers(0, 40)), max_size=30))
 def test_nothing_stale_is_ever_given_out_and_nothing_is_lost(orders):
     queue = Dispatch(20.0)

@@ -22,7 +22,7 @@ from live.sandbox.broker_alpaca import AlpacaBroker
 from live.sandbox.broker_engine import Venue
 from live.sandbox.broker_faults import BrokerFaults
 from live.sandbox.broker_http import on_a_thread
-from live.session_venue import VenueSession
+from live.session_venue import VenueSession, at_once
 from strategies.common.costs import Costs
 from strategies.common.rule import Rule
 
@@ -81,7 +81,7 @@ def start(box, clock, path, scripted):
     """`start()`: a session on the journal, begun; the one before is thrown away as it is, as a crash does."""
     begun = []
 
-    def make(mark=lambda _: None, *, begin=True, patience=None):
+    def make(mark=lambda _: None, *, begin=True, patience=None, delay_s=at_once):
         for session in begun:
             session.broker.close()
             session.journal._let_go()
@@ -94,7 +94,7 @@ def start(box, clock, path, scripted):
         journal = SqliteJournal.open(path) if path.exists() else SqliteJournal.create(path, header)
         route = AlpacaRoute(box.http_url, Secret("sandbox-key"), Secret("sandbox-secret"), "paper", box.ws_url)
         broker = Desk(route, clock, patience or Patience(look_behind_stream_s=1.0))
-        session = VenueSession(Core(plan, scripted), broker, journal, clock=clock, mark=mark)
+        session = VenueSession(Core(plan, scripted), broker, journal, clock=clock, mark=mark, delay_s=delay_s)
         begun.append(session)
         if begin:
             assert session.begin() == []
@@ -168,6 +168,42 @@ def test_nothing_leaves_before_it_is_durable(start, venue, bars_of, path):
     assert venue.orders == {}
     session.done(call, call.run(session.broker))
     assert [order.key for order in venue.orders.values()] == submitted
+
+
+def test_new_risk_waits_for_its_moment_and_an_exit_for_none(start, venue, clock, bars_of, path):
+    moments = {}
+
+    def delay_s(ts):
+        return (moments.setdefault(ts, clock.now() + 1_400_000_000) - ts) / 1e9
+
+    session = start(delay_s=delay_s)
+    buy, sell = market(bars_of, [BUY, SELL])
+    session.row(buy)
+    (key,), sent = sent_orders(path)
+    assert sent == []
+    while clock.now() < moments[buy.ts]:
+        session.pump()
+        assert venue.orders == {}
+        assert 0.0 <= session.due_s() <= (moments[buy.ts] - clock.now()) / 1e9 + 1e-3
+        clock.sleep(0.25)
+    session.pump()
+    assert [order.key for order in venue.orders.values()] == [key]
+    settle(session, lambda: session.core.positions[0] > 0.0)
+    session.row(sell)
+    assert clock.now() < moments[sell.ts]
+    session.pump()
+    assert len(venue.orders) == 2
+
+
+def test_a_restart_does_not_forget_the_moment(start, venue, clock, bars_of):
+    until = clock.now() + 6_000_000_000
+    moment = {"delay_s": lambda ts: (until - ts) / 1e9}
+    start(**moment).row(market(bars_of, [BUY])[0])
+    session = start(begin=False, **moment)
+    session.resume()
+    assert session.queue == 1
+    assert session.dispatch.take(lambda _: 0.0, until - 1_000_000) is None
+    assert session.dispatch.take(lambda _: 0.0, until + 1_000_000) is not None
 
 
 def test_an_order_that_never_left_expires_after_a_restart(start, venue, bars_of):

@@ -1,5 +1,6 @@
 """Many accounts on one machine: started, killed, restarted, added up, rolled, halted."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -16,8 +17,10 @@ from hypothesis import strategies as st
 from data.errors import ConfigError
 from data.tape import write_tape
 from data.types import Bars
+from live.account import load_account
 from live.control import Control
-from live.fleet_files import FleetLimits, Restart, Stagger, load_fleet, read_env
+from live.fleet_child import pause_of
+from live.fleet_files import FleetLimits, Restart, Stagger, load_fleet, read_env, stagger_beside
 from live.fleet_limits import Seen, uses
 from live.fleet_restart import Backoff
 from live.fleet_siblings import Diary, Siblings
@@ -61,6 +64,7 @@ def test_a_line_of_an_env_file_that_cannot_be_read_is_not_quoted(tmp_path):
         ("[limits]\ngross = 3", "no key 'gross' in .limits."),
         ("[limits]\ngross_usd = '3'", "gross_usd must be a number"),
         ("[restart]\nfirst_s = -1", "first_s must be a number, 0 or more"),
+        ("[stagger]\nseconds = 30", "must be 10 at most, got 30"),
         ("restart = 3", r"write \[restart\]"),
         ("state = 3", "state must be a text"),
         ("state = ", "cannot be read"),
@@ -116,6 +120,19 @@ def test_pauses_are_the_same_for_the_same_seed_and_differ_between_accounts():
 def test_a_send_waits_at_most_the_stagger_and_nothing_without_one(account, ts):
     assert 0.0 <= Stagger().delay_s(account, ts) < 2.0
     assert Stagger(seconds=0).delay_s(account, ts) == 0.0
+
+
+def test_accounts_without_money_do_not_wait_and_the_file_beside_says_how_long_the_others_do(accounts):
+    home = accounts("a0")
+    path = home / "a0.toml"
+    assert stagger_beside(path) == Stagger()
+    (home / "fleet.toml").write_text("[stagger]\nseconds = 4\nseed = 7\n")
+    paper, stagger = load_account(path), stagger_beside(path)
+    assert stagger == load_fleet([home]).stagger == Stagger(4, 7)
+    money = dataclasses.replace(paper, trading=True)
+    assert [pause_of(paper, stagger)(ts) for ts in range(5)] == [0.0] * 5
+    assert [pause_of(money, stagger)(ts) for ts in range(5)] == [stagger.delay_s("a0", ts) for ts in range(5)]
+    assert len({pause_of(money, stagger)(ts) for ts in range(5)}) == 5
 
 
 def test_no_account_is_always_first():
