@@ -2,8 +2,9 @@
 
 One path. First the record is taken in as evidence: fills we had not heard of, orders that work or ended, keys that
 provably never arrived. Only then the books are compared. A difference that open orders can explain is pending, once: if
-it is the same at the next comparison, nothing was on its way. Any other halts, with both sides shown. An order without
-evidence stays as it is: a list that does not show it proves nothing.
+it is the same at the next comparison, nothing was on its way. Any other halts, with both sides shown. Cash that differs
+by less than half a cent is the same: both sides are sums of floats, and neither is rounded. An order without evidence
+stays as it is: a list that does not show it proves nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from live.core.orders import OPEN, Order, State
 
 ENDS = {"cancelled": State.CANCELLED, "expired": State.EXPIRED, "rejected": State.REJECTED}
 EXACT = 1e-9
+HALF_CENT = 0.005
 LOST = (State.UNKNOWN, State.QUARANTINED)
 
 
@@ -159,7 +161,7 @@ def _compare(desk: Desk, snapshot: Snapshot, findings: Findings) -> None:
         return  # cash follows the fills that are on their way
     ours, theirs = desk.account[0], snapshot.cash
     room = max(limits.max_cash_difference_usd or 0.0, (limits.max_cash_difference_pct or 0.0) / 100.0 * abs(ours))
-    if not abs(ours - theirs) <= room:
+    if not (abs(ours - theirs) < HALF_CENT or abs(ours - theirs) <= room):
         findings.differences.append(f"cash: we have {ours:.2f}, the broker {theirs:.2f}")
 
 
