@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from data.errors import ConfigError
 from data.settings import Secret
 from live.brokers.wire import Answer, Lost, NotSent
+from live.brokers.wire_deadline import WholeResponse
 from live.brokers.wire_skew import Skew
 
 API = "https://api.robinhood.com"
@@ -19,6 +20,7 @@ class Fence:
     """robin_stocks' one session, with our token in its header.
 
     Args:
+        read_s: for the whole of an answer once its request has left.
         base: another machine on loopback to send everything to; "" for Robinhood's own.
 
     Raises:
@@ -45,7 +47,7 @@ class Fence:
         """The whole answer to one request.
 
         Raises:
-            NotSent: no connection. Lost: one that broke, or went silent, after something had left.
+            NotSent: no connection. Lost: one that broke, or was not done in time, after something had left.
         """
         import requests
 
@@ -73,9 +75,27 @@ def _never_left(error: Any) -> bool:
 
 def _adapter(base: str, limits: tuple[float, float]) -> Any:
     from requests.adapters import HTTPAdapter
+    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+
+    class Plain(HTTPConnection):
+        response_class = WholeResponse
+
+    class Secure(HTTPSConnection):
+        response_class = WholeResponse
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
 
     class Fenced(HTTPAdapter):
-        """A time limit on everything, no retries, and a detour to the sandbox where there is one."""
+        """A time limit on whole answers, no retries, and a detour to the sandbox where there is one."""
+
+        def init_poolmanager(self, *args: Any, **options: Any) -> None:
+            super().init_poolmanager(*args, **options)
+            self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
 
         def send(self, request: Any, *args: Any, **options: Any) -> Any:
             options["timeout"] = limits

@@ -24,6 +24,7 @@ import msgspec
 
 from data.errors import ConfigError
 from data.sources.http import retry_after
+from live.brokers.wire_deadline import WholeResponse
 from live.brokers.wire_skew import Skew
 
 FRESH_S = 4.0
@@ -80,7 +81,7 @@ class Answer(NamedTuple):
         """
         try:
             return msgspec.json.decode(self.body)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise Lost(f"an answer (HTTP {self.status}) that is not JSON") from None
 
     def lost(self, what: str = "") -> Lost:
@@ -97,7 +98,7 @@ class HttpWire:
 
     Args:
         base: `https://host` or, for a sandbox, `http://127.0.0.1:port`.
-        timeout_s: for connecting, and between two pieces of an answer.
+        timeout_s: for connecting, and for the whole of an answer once its request has left.
 
     Raises:
         ConfigError: not such an address, or one in the clear to another machine.
@@ -117,7 +118,7 @@ class HttpWire:
         """The whole answer to one request.
 
         Raises:
-            NotSent: no connection. Lost: a connection that broke, or went silent, after something had left.
+            NotSent: no connection. Lost: a connection that broke, or was not done in time, after something had left.
         """
         wire = self._connection()
         left = time.time_ns()
@@ -143,6 +144,8 @@ class HttpWire:
     def _connection(self) -> http.client.HTTPConnection:
         """The kept one while it is fresh: a server may have closed an older one, and a lost order is dear."""
         if self._kept is not None and time.monotonic() - self._used < FRESH_S:
+            if self._kept.sock is not None:  # the last answer has left it what was over of its own time
+                self._kept.sock.settimeout(self._timeout)
             return self._kept
         self.close()
         host, port = self._parts.hostname or "", self._parts.port
@@ -152,6 +155,7 @@ class HttpWire:
             )
         else:
             wire = http.client.HTTPConnection(host, port, timeout=self._timeout)
+        wire.response_class = WholeResponse
         try:
             wire.connect()
         except OSError as error:
