@@ -1,6 +1,6 @@
 """A Compose file made from account files: a service each, with its env file, its memory limit and its health check.
 
-    profiles    paper, live: the accounts of that kind, with the hub they hear
+    profiles    paper, live: the accounts of that kind, with the hub they hear and the alerts that tell people
                 observability: metrics, Prometheus, Grafana
                 research: the image with everything, for sweeps
 
@@ -15,14 +15,22 @@ from pathlib import Path
 from typing import Any
 
 from live.backup import files_of
-from live.fleet_files import COMMON, Fleet, Member
+from live.fleet_files import ALERT_URLS, COMMON, Fleet, Member, private
 from live.header import CHECKOUT
 
 APP = Path("/app")
 ACCOUNTS = Path("/accounts")
 RUN = "/run/onetape"
 SOCKET = f"{RUN}/hub.sock"
-MEMORY = {"account": "160m", "hub": "256m", "metrics": "128m", "backup": "96m", "prometheus": "256m", "grafana": "256m"}
+MEMORY = {
+    "account": "160m",
+    "hub": "256m",
+    "metrics": "128m",
+    "alerts": "128m",
+    "backup": "96m",
+    "prometheus": "256m",
+    "grafana": "256m",
+}
 PROMETHEUS = "prom/prometheus:v3.5.0@sha256:63805ebb8d2b3920190daf1cb14a60871b16fd38bed42b857a3182bc621f4996"
 GRAFANA = "grafana/grafana:12.1.0@sha256:6ac590e7cabc2fbe8d7b8fc1ce9c9f0582177b334e0df9c927ebd9670469440f"
 METRICS_PORT = 9464
@@ -44,6 +52,7 @@ def compose(fleet: Fleet, feed: Sequence[str], *, image: str = "onetape", backup
         services["backup"] = _ours(image, ["backup", *names, "--to", "/backup"], "backup", profiles) | {
             "volumes": [*_files(fleet), _bind(backup.absolute(), Path("/backup"))],
         }
+    services["alerts"] = _alerts(fleet, image)
     everywhere = "0.0.0.0"  # noqa: S104  # inside the network of these containers, which has no way out
     state = str(inside(fleet.members[0].account.state))
     serve = ["metrics", *names, "--address", everywhere, "--state", state]
@@ -64,7 +73,10 @@ def compose(fleet: Fleet, feed: Sequence[str], *, image: str = "onetape", backup
         "services": services,
         "networks": {"inside": {"internal": True}, "outside": {}},
         "volumes": {"run": {"driver_opts": _memory()}, "prometheus": {}, "grafana": {}, "research": {}},
-        "secrets": {"grafana_password": {"file": "${ONETAPE_GRAFANA_PASSWORD_FILE:-./grafana.password}"}},
+        "secrets": {
+            "grafana_password": {"file": "${ONETAPE_GRAFANA_PASSWORD_FILE:-./grafana.password}"},
+            **({"alert_urls": {"file": str(fleet.folder / ALERT_URLS)}} if _has_urls(fleet) else {}),
+        },
     }
 
 
@@ -115,6 +127,31 @@ def _hub(fleet: Fleet, feed: Sequence[str], image: str) -> dict[str, Any]:
         },
     }
     return made | ({"env_file": [str((fleet.folder / "hub.env").absolute())]} if fleet.hub_env is not None else {})
+
+
+def _alerts(fleet: Fleet, image: str) -> dict[str, Any]:
+    """Told where to by a secret, not by its environment, which others on the host may look at."""
+    state = inside(fleet.members[0].account.state)
+    command = ["alerts", str(ACCOUNTS), "--book", str(state)]
+    made = _ours(image, command, "alerts", ["paper", "live"]) | {
+        "volumes": _files(fleet),
+        "networks": ["outside"],
+        "healthcheck": {
+            "test": ["CMD-SHELL", f"find '{state}/alerts.json' -newermt '1 minute ago' | grep -q ."],
+            "interval": "30s",
+            "timeout": "5s",
+            "start_period": "30s",
+            "retries": 3,
+        },
+    }
+    if not _has_urls(fleet):
+        return made
+    return made | {"secrets": ["alert_urls"], "environment": {"ALERT_URLS_FILE": "/run/secrets/alert_urls"}}
+
+
+def _has_urls(fleet: Fleet) -> bool:
+    path = fleet.folder / ALERT_URLS
+    return path.exists() and private(path)
 
 
 def _ours(image: str, command: list[str], memory: str, profiles: list[str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
     onetape-fleet.service      one supervisor, a process per account, one hub; the smallest in memory
     onetape-backup.service     copies journals as they are written
     onetape-metrics.service    figures for Prometheus, on loopback
+    onetape-alerts.service     tells people, at the addresses in `alerts.urls` beside the accounts
 
 or, with a unit for every account, onetape-hub.service and onetape-NAME.service instead of the fleet.
 
@@ -17,13 +18,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from live.fleet_files import Fleet, Member
+from live.fleet_files import ALERT_URLS, Fleet, Member, private
 from live.fleet_restart import NEEDS_A_PERSON
 from live.header import CHECKOUT
 
 USER = "onetape"
 RUN = Path("/run/onetape")
-MEMORY_MB = {"fleet": 96, "account": 120, "hub": 192, "backup": 96, "metrics": 128}
+MEMORY_MB = {"fleet": 96, "account": 120, "hub": 192, "backup": 96, "metrics": 128, "alerts": 128}
 RUNNER_MB = 48
 
 HARDENED = """\
@@ -102,6 +103,16 @@ def units(
     figures = ["metrics", folder, "--state", str(states[0])]
     found["onetape-metrics.service"] = made.unit(
         f"Figures of {fleet.name}", figures, "metrics", writes=states, watched=False
+    )
+    addresses = fleet.folder / ALERT_URLS
+    known = addresses.exists() and private(addresses)
+    found["onetape-alerts.service"] = made.unit(
+        f"Alerts of {fleet.name}",
+        ["alerts", folder, "--book", str(fleet.members[0].account.state)],
+        "alerts",
+        writes=states,
+        credentials=[addresses] if known else [],
+        more=f"Environment=ALERT_URLS_FILE=%d/{ALERT_URLS}\n" if known else "",
     )
     return found
 

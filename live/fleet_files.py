@@ -5,6 +5,7 @@
         momentum-1.env      its secrets, mode 0600; they reach its own process and no other
         fleet.toml          optional: limits over all accounts, restarts, the pace of sends
         hub.env             optional, mode 0600: the keys of the one market-data connection
+        alerts.urls         optional, mode 0600: where alerts go, as ALERT_URLS has it; for services of their own
 
 `fleet.toml`, every key with its default:
 
@@ -45,6 +46,7 @@ from live.account import Account, load_account
 from live.header import CHECKOUT
 
 COMMON = "fleet.toml"
+ALERT_URLS = "alerts.urls"
 MOST_STAGGER_S = 10.0
 
 

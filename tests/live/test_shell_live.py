@@ -200,3 +200,7 @@ def test_paper_on_a_live_feed_goes_on_after_a_kill(world):
     out, said = second.communicate(timeout=60)
     assert second.returncode == 0, said
     assert json.loads(out)["fills"] > before
+    assert world.told()["ended"] is True
+    lines = [json.loads(line) for line in world.status.with_suffix(".log").read_text().splitlines()]
+    assert [lines[0]["event"], lines[-1]["event"]] == ["run.started", "run.ended"]
+    assert "gate.open" in {line["event"] for line in lines}

@@ -13,6 +13,7 @@ import time
 import pytest
 import yaml
 
+from data.errors import ConfigError
 from live.control import Control, Status
 from live.deploy_compose import compose, inside
 from live.deploy_units import _quoted, units
@@ -31,6 +32,8 @@ def fleet(accounts):
     for name in ("a0", "b-1", "hub"):
         (home / f"{name}.env").touch(0o600)
         (home / f"{name}.env").write_text(f"APCA_API_SECRET_KEY={CANARY}\n")
+    (home / "alerts.urls").touch(0o600)
+    (home / "alerts.urls").write_text(f"json://127.0.0.1:9/{CANARY}\n")
     (home / "fleet.toml").write_text(f'state = "{home}/fleet"\n')
     return load_fleet([home])
 
@@ -180,8 +183,8 @@ def test_systemd_takes_every_unit_and_finds_it_well_fenced(fleet, tmp_path, each
 def test_a_unit_per_account_has_its_credential_and_its_own_folder_to_write(fleet):
     found = units(fleet, FEED, each=True)
     assert sorted(found) == [
-        "onetape-a0.service", "onetape-b-1.service", "onetape-c2.service", "onetape-hub.service",
-        "onetape-metrics.service",
+        "onetape-a0.service", "onetape-alerts.service", "onetape-b-1.service", "onetape-c2.service",
+        "onetape-hub.service", "onetape-metrics.service",
     ]  # fmt: skip
     one = found["onetape-a0.service"]
     assert f"LoadCredential=a0.env:{fleet.folder}/a0.env" in one
@@ -192,6 +195,44 @@ def test_a_unit_per_account_has_its_credential_and_its_own_folder_to_write(fleet
         assert line in one
     together = units(fleet, FEED)["onetape-fleet.service"]
     assert together.count("LoadCredential=") == 3
+
+
+@pytest.mark.parametrize("each", [False, True])
+def test_alerts_have_a_unit_that_is_given_its_addresses_as_a_credential(fleet, each):
+    one = units(fleet, FEED, each=each)["onetape-alerts.service"]
+    state = fleet.members[0].account.state
+    assert f"-m live alerts {fleet.folder} --book {state}\n" in one
+    assert f"LoadCredential=alerts.urls:{fleet.folder}/alerts.urls\n" in one
+    assert "Environment=ALERT_URLS_FILE=%d/alerts.urls\n" in one
+    assert ".env" not in one
+    for line in ("Type=notify", "WatchdogSec=60", f"ReadWritePaths={state}", "NoNewPrivileges=yes"):
+        assert f"{line}\n" in one
+    (fleet.folder / "alerts.urls").chmod(0o644)
+    with pytest.raises(ConfigError, match="may be read by others"):
+        units(fleet, FEED)
+    (fleet.folder / "alerts.urls").unlink()
+    without = units(fleet, FEED)["onetape-alerts.service"]
+    assert "ALERT_URLS" not in without
+    assert "LoadCredential" not in without
+
+
+def test_alerts_are_a_service_beside_the_accounts_with_their_addresses_as_a_secret(fleet):
+    document = compose(fleet, FEED)
+    service = document["services"]["alerts"]
+    state = str(fleet.members[0].account.state)
+    assert service["command"] == ["alerts", "/accounts", "--book", state]
+    assert service["profiles"] == ["paper", "live"]
+    assert service["networks"] == ["outside"]
+    assert service["environment"] == {"ALERT_URLS_FILE": "/run/secrets/alert_urls"}
+    assert document["secrets"][service["secrets"][0]] == {"file": str(fleet.folder / "alerts.urls")}
+    assert "env_file" not in service
+    mounted = [each["target"] for each in service["volumes"]]
+    assert state in mounted
+    assert "/accounts/alerts.urls" not in mounted
+    (fleet.folder / "alerts.urls").unlink()
+    document = compose(fleet, FEED)
+    assert "secrets" not in document["services"]["alerts"]
+    assert "alert_urls" not in document["secrets"]
 
 
 def test_words_of_a_unit_keep_spaces_and_signs():
@@ -283,6 +324,33 @@ def test_a_fleet_says_the_same_and_gets_secrets_as_credentials(manager, accounts
         process.kill()
     assert process.returncode == 0, said
     assert "STOPPING=1" in manager.heard
+
+
+def test_alerts_say_that_they_are_ready_and_live_and_find_their_addresses_and_are_healthy(fleet, manager, checkout):
+    service = compose(fleet, FEED)["services"]["alerts"]
+    command = [str(fleet.folder) if word == "/accounts" else word for word in service["command"]]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "live", *command, "--every", "0.1"],
+        cwd=checkout, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=os.environ | {"NOTIFY_SOCKET": manager.address, "ALERT_URLS_FILE": str(fleet.folder / "alerts.urls")},
+    )  # fmt: skip
+    try:
+        manager.until("READY=1")
+        manager.until("WATCHDOG=1", 2)
+        kind, look = service["healthcheck"]["test"]
+        assert kind == "CMD-SHELL"
+        assert subprocess.run(look, shell=True).returncode == 0
+        process.send_signal(signal.SIGTERM)
+        manager.until("STOPPING=1")
+        said, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, said
+    book = fleet.members[0].account.state / "alerts.json"
+    os.utime(book, (time.time() - 3_600,) * 2)
+    assert subprocess.run(look, shell=True).returncode == 1
+    assert "told to JSON" in said
+    assert CANARY not in said
 
 
 def test_a_process_that_exists_and_does_not_trade_is_not_alive(manager, tmp_path, monkeypatch):
