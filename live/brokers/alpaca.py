@@ -24,6 +24,7 @@ from live.brokers.base import Books, Capabilities
 from live.brokers.wire import Answer, Duplicate, HttpWire, Lost, Refused, TooLate, WireError
 from live.brokers.wire_desk import Desk
 from live.brokers.wire_orders import Done, Seen, Ticket
+from live.brokers.wire_read import number, row, rows, text
 from live.brokers.wire_route import Patience
 from strategies.common.position import nan
 
@@ -113,19 +114,22 @@ class AlpacaRoute:
             AuthError, ConfigError, UnavailableError: as `Desk.open` has them.
         """
         try:
-            account = self._ask("GET", "/v2/account").json()
+            answer = self._ask("GET", "/v2/account")
+            if answer.status == 403:
+                raise AuthError(f"Alpaca forbids the account to this key: {_said(answer)[1]}")
+            account = row(self._whole(answer))
+            account_number, status = text(account.get("account_number")), text(account.get("status"))
         except WireError as error:
             raise UnavailableError(f"Alpaca did not answer ({error}); try again") from None
-        number = str(account.get("account_number", ""))
-        if number.startswith("PA") != (self._kind == "paper"):
-            raise ConfigError(f"these are keys of an account ending in {number[-4:]}, which is not on {self._kind}")
+        if account_number.startswith("PA") != (self._kind == "paper"):
+            raise ConfigError(
+                f"these are keys of an account ending in {account_number[-4:]}, which is not on {self._kind}"
+            )
         blocked = [
             name for name in ("trading_blocked", "account_blocked", "trade_suspended_by_user") if account.get(name)
         ]
-        if account.get("status") != "ACTIVE" or blocked:
-            raise ConfigError(
-                f"Alpaca's account may not trade ({account.get('status')}, {', '.join(blocked) or 'open'})"
-            )
+        if status != "ACTIVE" or blocked:
+            raise ConfigError(f"Alpaca's account may not trade ({status}, {', '.join(blocked) or 'open'})")
         self._updates.start()
 
     def close(self) -> None:
@@ -137,7 +141,7 @@ class AlpacaRoute:
         """Post the order under our key."""
         answer = self._ask("POST", "/v2/orders", order_body(ticket))
         if answer.status in (200, 201):
-            return self._seen(answer.json(), ticket.key)
+            return self._seen(row(answer.json()), ticket.key)
         code, text = _said(answer)
         if answer.status == 422 and (code == NO_ORDER[0] and NO_ORDER[1] in text):
             raise Duplicate("Alpaca has an order of this client_order_id")
@@ -160,10 +164,11 @@ class AlpacaRoute:
             query = urllib.parse.urlencode({"client_order_id": ticket.key})
             answer = self._ask("GET", f"/v2/orders:by_client_order_id?{query}")
             if answer.status == 200:
-                row = answer.json()
-                if row.get("order_class") == "oco" and not row.get("legs"):
-                    row = self._whole(self._ask("GET", f"/v2/orders/{row['id']}?nested=true"))
-                found[ticket.key] = self._seen(row, ticket.key)
+                order = row(answer.json())
+                if order.get("order_class") == "oco" and not order.get("legs"):
+                    venue_id = text(order.get("id"))
+                    order = row(self._whole(self._ask("GET", f"/v2/orders/{venue_id}?nested=true")))
+                found[ticket.key] = self._seen(order, ticket.key)
             elif answer.status != 404:
                 raise answer.lost()
         return found
@@ -173,15 +178,15 @@ class AlpacaRoute:
         told: list[Seen] = []
         for data in self._updates.take():
             try:
-                row = data["order"]
-                key = self._legs.get(str(row["id"]), "")
-                if row.get("order_class") == "oco" or key:
+                order = row(data["order"])
+                key = self._legs.get(str(order["id"]), "")
+                if order.get("order_class") == "oco" or key:
                     self._updates.down = True  # two orders in one: the whole of it is asked for
                     continue
                 last = None
                 if data.get("execution_id") and data.get("price") and data.get("qty"):
-                    last = Done(str(data["execution_id"]), float(data["qty"]), float(data["price"]))
-                told.append(seen_of(row, str(row["client_order_id"]), last))
+                    last = Done(str(data["execution_id"]), number(data["qty"], 0.0), number(data["price"], 0.0))
+                told.append(seen_of(order, text(order["client_order_id"]), last))
             except (KeyError, TypeError, ValueError, Lost):
                 self._updates.down = True  # news that cannot be read: ask
         return told
@@ -198,18 +203,18 @@ class AlpacaRoute:
     def books(self) -> Books:
         """Positions, cash, and open orders by `client_order_id`."""
         try:
-            positions = self._whole(self._ask("GET", "/v2/positions"))
-            account = self._whole(self._ask("GET", "/v2/account"))
-            orders = self._whole(self._ask("GET", f"/v2/orders?status=open&limit={PAGE}&nested=true"))
+            positions = rows(self._whole(self._ask("GET", "/v2/positions")))
+            account = row(self._whole(self._ask("GET", "/v2/account")))
+            orders = rows(self._whole(self._ask("GET", f"/v2/orders?status=open&limit={PAGE}&nested=true")))
             if len(orders) >= PAGE:
                 raise Lost(f"{PAGE} open orders or more; the list may not be whole")
-            held = {str(row["symbol"]): float(row["qty"]) for row in positions}
+            held = {text(each["symbol"]): number(each["qty"]) for each in positions}
             return Books(
                 held,
-                float(account["cash"]),
-                [str(row["client_order_id"]) for row in orders],
-                equity=float(account.get("equity") or nan),
-                settled_cash=float(account.get("non_marginable_buying_power") or account["cash"]),
+                number(account["cash"]),
+                [text(each["client_order_id"]) for each in orders],
+                equity=number(account["equity"]) if account.get("equity") else nan,
+                settled_cash=number(account.get("non_marginable_buying_power") or account["cash"]),
                 good_faith_violations=0,  # every account here is a margin account, with buying power of its own
                 day_trade_regime="intraday_margin",
                 clock_skew_ms=self._wire.skew.ms(),
@@ -217,10 +222,10 @@ class AlpacaRoute:
         except (WireError, AuthError, KeyError, TypeError, ValueError) as error:
             raise UnavailableError(f"Alpaca's books are not to be had ({type(error).__name__}: {error})") from None
 
-    def _seen(self, row: Mapping[str, Any], key: str) -> Seen:
-        for leg in row.get("legs") or ():
-            self._legs[str(leg["id"])] = key
-        return seen_of(row, key)
+    def _seen(self, order: Mapping[str, Any], key: str) -> Seen:
+        for leg in rows(order.get("legs") or []):
+            self._legs[text(leg.get("id"))] = key
+        return seen_of(order, key)
 
     def _whole(self, answer: Answer) -> Any:
         if answer.status != 200:
@@ -251,4 +256,4 @@ def _said(answer: Answer) -> tuple[int, str]:
     told = answer.json()
     if not isinstance(told, dict):
         raise answer.lost(" without a reason")
-    return int(told.get("code") or 0), str(told.get("message", ""))[:200]
+    return int(number(told.get("code") or 0)), str(told.get("message", ""))[:200]

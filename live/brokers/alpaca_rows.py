@@ -10,6 +10,7 @@ from typing import Any
 from data.calendar import SECOND_NS
 from live.brokers.wire import Lost, Refused
 from live.brokers.wire_orders import Done, Seen, Status, Ticket
+from live.brokers.wire_read import amount, row, rows, text
 from live.core.commands import Protect
 
 STATES: dict[str, Status] = {
@@ -60,7 +61,7 @@ def price_text(price: float) -> str:
     return f"{Decimal(repr(price)).quantize(tick, ROUND_HALF_EVEN):f}"
 
 
-def seen_of(row: Mapping[str, Any], key: str, last: Done | None = None) -> Seen:
+def seen_of(told: Mapping[str, Any], key: str, last: Done | None = None) -> Seen:
     """An order of Alpaca's; a pair is one order, ended when both of its are.
 
     Args:
@@ -70,24 +71,25 @@ def seen_of(row: Mapping[str, Any], key: str, last: Done | None = None) -> Seen:
         Lost: it is not one.
     """
     try:
-        both = [row, *(row.get("legs") or ())]
-        sums = [(float(each.get("filled_qty") or 0.0), float(each.get("filled_avg_price") or 0.0)) for each in both]
-        filled = sum(quantity for quantity, _ in sums)
-        paid = sum(quantity * price for quantity, price in sums)
-        states = [STATES.get(str(each["status"]), "working") for each in both]
+        both = [row(told), *rows(told.get("legs") or [])]
+        sums = [(amount(each["filled_qty"]), amount(each.get("filled_avg_price"))) for each in both]
+        quantity = amount(told.get("qty"))
+        filled = sum(done for done, _ in sums)
+        paid = sum(done * price for done, price in sums)
+        states = [STATES.get(text(each["status"]), "working") for each in both]
         if last is None and len(both) > 1 and filled:
             last = Done("", 0.0, 0.0, leg="target" if sums[0][0] else "stop")
         return Seen(
-            venue_id=str(row["id"]),
+            venue_id=text(told["id"]),
             key=key,
-            symbol=str(row["symbol"]),
-            side="buy" if row["side"] == "buy" else "sell",
-            kind=str(row.get("type") or row.get("order_type")),
-            quantity=float(row.get("qty") or 0.0),
-            status=_of_both(states, filled >= float(row.get("qty") or 0.0) - 1e-9),
+            symbol=text(told["symbol"]),
+            side="buy" if text(told["side"]) == "buy" else "sell",
+            kind=text(told.get("type") or told.get("order_type")),
+            quantity=quantity,
+            status=_of_both(states, filled >= quantity - 1e-9),
             filled=filled,
             average=paid / filled if filled else 0.0,
-            created_ns=int(dt.datetime.fromisoformat(str(row["created_at"])).timestamp() * SECOND_NS),
+            created_ns=int(dt.datetime.fromisoformat(text(told["created_at"])).timestamp() * SECOND_NS),
             last=last,
         )
     except (KeyError, TypeError, ValueError) as error:

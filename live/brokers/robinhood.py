@@ -27,6 +27,7 @@ from live.brokers.robinhood_session import READ_S, Session, ToolError
 from live.brokers.wire import Duplicate, Lost, NotSent, Refused, TooLate, WireError
 from live.brokers.wire_desk import Desk
 from live.brokers.wire_orders import Seen, Ticket
+from live.brokers.wire_read import number, row, rows, text
 from live.brokers.wire_route import Patience
 from strategies.common.position import nan
 
@@ -112,11 +113,11 @@ class RobinhoodRoute:
         """
         self.session.open()
         account = agentic_row(self.session)
-        number, self._type = str(account["account_number"]), str(account.get("type", ""))
-        if number != self._grant.account:
+        account_number, self._type = account["account_number"], str(account.get("type", ""))
+        if account_number != self._grant.account:
             raise ConfigError(
                 f"this login was made for the account ending in {self._grant.account[-4:]}, Robinhood now has its "
-                f"agent trade the one ending in {number[-4:]}; log in again if that is meant"
+                f"agent trade the one ending in {account_number[-4:]}; log in again if that is meant"
             )
         if self.session.schema_hash() != self._grant.schemas:
             raise ConfigError(
@@ -136,11 +137,9 @@ class RobinhoodRoute:
         if alert and (alert in BLOCKING or not ticket.exits):
             raise Refused(f"Robinhood's review warns of {alert}")
         told = self._place({**asked, "ref_id": ticket.key})
-        row = told.get("order")
-        if not isinstance(row, Mapping) or not row.get("id"):
-            raise Lost("a receipt without an order")
-        self._claimed[str(row["id"])] = ticket.key
-        return seen_of(row, ticket.key)
+        order = row(told.get("order"))
+        self._claimed[text(order.get("id"))] = ticket.key
+        return seen_of(order, ticket.key)
 
     def cancel(self, ticket: Ticket) -> None:
         """Ask for a cancel; it happens later, or not."""
@@ -153,15 +152,15 @@ class RobinhoodRoute:
     def look(self, tickets: Sequence[Ticket]) -> dict[str, Seen]:
         """Every order of since the oldest of these, matched by id, by `ref_id`, or by what it is."""
         oldest = min(ticket.sent_ns or ticket.born_ns for ticket in tickets)
-        rows = self._orders(oldest - 60 * SECOND_NS)
+        told = self._orders(oldest - 60 * SECOND_NS)
         found: dict[str, Seen] = {}
         for ticket in tickets:
-            row = next((row for row in rows if self._is(row, ticket)), None)
-            if row is None and not ticket.venue_id:
-                row = self._bylikeness(ticket, tickets, rows)
-            if row is not None:
-                self._claimed[str(row["id"])] = ticket.key
-                found[ticket.key] = seen_of(row, ticket.key)
+            order = next((each for each in told if self._is(each, ticket)), None)
+            if order is None and not ticket.venue_id:
+                order = self._bylikeness(ticket, tickets, told)
+            if order is not None:
+                self._claimed[text(order.get("id"))] = ticket.key
+                found[ticket.key] = seen_of(order, ticket.key)
         return found
 
     def pushed(self) -> list[Seen]:
@@ -180,22 +179,24 @@ class RobinhoodRoute:
         """Positions without the empty rows, cash, open orders by `ref_id` or, without one, by Robinhood's id."""
         account = {"account_number": self._grant.account}
         try:
-            rows = self._pages("get_equity_positions", account, "positions")
-            held = {str(row["symbol"]): float(row["quantity"]) for row in rows if row.get("type") != "empty"}
+            told = self._pages("get_equity_positions", account, "positions")
+            held = {text(each["symbol"]): number(each["quantity"]) for each in told if each.get("type") != "empty"}
             portfolio = self.session.call("get_portfolio", account)
-            cash = float(portfolio["cash"])
-            power = (portfolio.get("buying_power") or {}).get("unleveraged_buying_power")
+            cash = number(portfolio["cash"])
+            equity = number(portfolio["total_value"]) if portfolio.get("total_value") else nan
+            power = row(portfolio.get("buying_power") or {}).get("unleveraged_buying_power")
+            settled = min(cash, number(power)) if power else cash
             orders = self._orders(self._clock.now() - BOOKS_DAYS * DAY_SECONDS * SECOND_NS)
+            alive = [each for each in orders if STATES.get(text(each["state"]), "working") in ("pending", "working")]
+            keys = [text(each.get("ref_id") or self._claimed.get(text(each["id"])) or each["id"]) for each in alive]
         except (WireError, KeyError, TypeError, ValueError) as error:
             raise UnavailableError(f"Robinhood's books are not to be had ({type(error).__name__}: {error})") from None
-        alive = [row for row in orders if STATES.get(str(row.get("state")), "working") in ("pending", "working")]
-        keys = [str(row.get("ref_id") or self._claimed.get(str(row["id"])) or row["id"]) for row in alive]
         return Books(
             {symbol: shares for symbol, shares in held.items() if shares},
             cash,
             keys,
-            equity=_number(portfolio.get("total_value")),
-            settled_cash=min(cash, _number(power)) if power else cash,
+            equity=equity,
+            settled_cash=settled,
             good_faith_violations=0,  # none is told; with settled cash only there is nothing to violate
             day_trade_regime="off" if self._type == "cash" else "",  # the rule is about margin accounts
             clock_skew_ms=self.session.skew.ms(),
@@ -246,18 +247,16 @@ class RobinhoodRoute:
 
     def _pages(self, tool: str, asked: dict[str, Any], name: str) -> list[Mapping[str, Any]]:
         """All rows of a list; part of one is none."""
-        rows: list[Mapping[str, Any]] = []
+        found: list[Mapping[str, Any]] = []
         cursor = ""
         for _ in range(PAGES):
             told = self.session.call(tool, {**asked, **({"cursor": cursor} if cursor else {})})
-            if not isinstance(told.get(name), list):
-                raise Lost(f"an answer without {name}")
-            rows += told[name]
+            found += rows(told.get(name))
             after = str(told.get("next") or "")
             if not after:
-                return rows
-            found = parse_qs(urlsplit(after).query).get("cursor") if "://" in after else None
-            cursor = found[0] if found else after
+                return found
+            named = parse_qs(urlsplit(after).query).get("cursor") if "://" in after else None
+            cursor = named[0] if named else after
         raise Lost(f"{name}: more than {PAGES} pages")
 
     def _is(self, row: Mapping[str, Any], ticket: Ticket) -> bool:
@@ -280,38 +279,36 @@ class RobinhoodRoute:
         return like[0] if len(like) == 1 and len(rivals) == 1 else None
 
 
-def _number(told: Any) -> float:
-    """A number that may be missing; NaN then."""
-    try:
-        return float(told)
-    except (TypeError, ValueError):
-        return nan
-
-
 def _level(told: Mapping[str, Any]) -> tuple[float, float]:
     price = told["price"]
-    return float(price["amount"] if isinstance(price, Mapping) else price), float(told["quantity"])
+    return number(price["amount"] if isinstance(price, Mapping) else price, 0.0), number(told["quantity"], 0.0)
 
 
 def agentic_account(session: Session) -> str:
     """The number of the one account that an agent may trade; raises as `agentic_row`."""
-    return str(agentic_row(session)["account_number"])
+    told: str = agentic_row(session)["account_number"]
+    return told
 
 
 def agentic_row(session: Session) -> Mapping[str, Any]:
-    """The one account that an agent may trade, as it is listed.
+    """The one account that an agent may trade, as it is listed; its number is a text.
 
     Raises:
-        ConfigError: there is none, more than one, or it is not active. UnavailableError: no answer.
+        ConfigError: there is none, more than one, or it is not active.
+        UnavailableError: no answer, or one that cannot be read.
     """
     try:
-        rows = session.call("get_accounts", {}).get("accounts") or []
+        agentic = [
+            each
+            for each in rows(session.call("get_accounts", {}).get("accounts"))
+            if each.get("agentic_allowed") is True
+        ]
+        for each in agentic:
+            text(each.get("account_number"))
     except WireError as error:
         raise UnavailableError(f"Robinhood did not list the accounts ({error}); try again") from None
-    agentic = [row for row in rows if row.get("agentic_allowed") is True]
     if len(agentic) != 1:
         raise ConfigError(f"exactly one account must allow agents, Robinhood lists {len(agentic)}; see its app")
     if agentic[0].get("state") != "active" or agentic[0].get("deactivated"):
         raise ConfigError("the agentic account is not active; see Robinhood's app")
-    row: Mapping[str, Any] = agentic[0]
-    return row
+    return agentic[0]

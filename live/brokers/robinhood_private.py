@@ -32,6 +32,7 @@ from live.brokers.robinhood_rows import STATES, price_text, seen_of
 from live.brokers.wire import Answer, Duplicate, Lost, NotSent, Refused, TooLate, WireError
 from live.brokers.wire_desk import Desk
 from live.brokers.wire_orders import Seen, Ticket
+from live.brokers.wire_read import amount, number, row, rows, text
 from live.brokers.wire_route import Patience
 from live.core.commands import Protect
 from strategies.common.position import nan
@@ -149,18 +150,18 @@ class PrivateRoute:
         helper.set_output(io.StringIO())  # whatever it prints is not for our output
         self._fence = Fence(self._token, self._base)
         try:
-            rows = self._pages("/accounts/?default_to_all_accounts=true")
+            told = self._pages("/accounts/?default_to_all_accounts=true")
+            account_number = text(told[0].get("account_number")) if len(told) == 1 else ""
         except WireError as error:
             raise UnavailableError(f"Robinhood did not answer ({error}); try again") from None
-        if len(rows) != 1:
-            raise ConfigError(f"this token sees {len(rows)} accounts; this route trades a login with one")
-        account = rows[0]
-        number = str(account.get("account_number", ""))
+        if len(told) != 1:
+            raise ConfigError(f"this token sees {len(told)} accounts; this route trades a login with one")
+        account = told[0]
         if account.get("deactivated") or account.get("locked") or account.get("only_position_closing_trades"):
-            raise ConfigError(f"Robinhood's account ending in {number[-4:]} may not trade; see its app")
-        if _in_use and _in_use[0] != number:
+            raise ConfigError(f"Robinhood's account ending in {account_number[-4:]} may not trade; see its app")
+        if _in_use and _in_use[0] != account_number:
             raise ConfigError("robin_stocks has one session per process, and another account is using it")
-        _in_use[:] = [number]
+        _in_use[:] = [account_number]
         self._account = account
 
     def close(self) -> None:
@@ -197,8 +198,8 @@ class PrivateRoute:
     def look(self, tickets: Sequence[Ticket]) -> dict[str, Seen]:
         """Every order of since the oldest of these, by `ref_id`."""
         oldest = min(ticket.sent_ns or ticket.born_ns for ticket in tickets)
-        rows = {str(row.get("ref_id")): row for row in self._orders(oldest - 60 * SECOND_NS)}
-        return {ticket.key: seen_of(rows[ticket.key], ticket.key) for ticket in tickets if ticket.key in rows}
+        told = {str(each.get("ref_id")): each for each in self._orders(oldest - 60 * SECOND_NS)}
+        return {ticket.key: seen_of(told[ticket.key], ticket.key) for ticket in tickets if ticket.key in told}
 
     def pushed(self) -> list[Seen]:
         """Nothing is pushed here."""
@@ -218,17 +219,18 @@ class PrivateRoute:
             held = self._pages("/positions/?nonzero=true")
             accounts = self._pages("/accounts/?default_to_all_accounts=true")
             orders = self._orders(self._clock.now() - BOOKS_DAYS * DAY_SECONDS * SECOND_NS)
-            positions = {str(row["symbol"]): float(row["quantity"]) for row in held}
-            cash = float(accounts[0]["portfolio_cash"])
+            positions = {text(each["symbol"]): number(each["quantity"]) for each in held}
+            cash = number(accounts[0]["portfolio_cash"])
+            unsettled = amount(accounts[0].get("unsettled_funds"))
+            alive = [each for each in orders if STATES.get(text(each["state"]), "working") in ("pending", "working")]
+            keys = [text(each.get("ref_id") or each["id"]) for each in alive]
         except (WireError, AuthError, KeyError, IndexError, TypeError, ValueError) as error:
             raise UnavailableError(f"Robinhood's books are not to be had ({type(error).__name__}: {error})") from None
-        alive = [row for row in orders if STATES.get(str(row.get("state")), "working") in ("pending", "working")]
-        unsettled = float(accounts[0].get("unsettled_funds") or 0.0)
         is_cash = accounts[0].get("type") == "cash"
         return Books(
             positions,
             cash,
-            [str(row.get("ref_id") or row["id"]) for row in alive],
+            keys,
             settled_cash=cash - unsettled if is_cash else cash,
             good_faith_violations=0,  # none is told; with settled cash only there is nothing to violate
             day_trade_regime="off" if is_cash else "",  # the rule is about margin accounts
@@ -266,10 +268,10 @@ class PrivateRoute:
     def _instrument(self, symbol: str) -> str:
         if symbol not in self._instruments:
             query = urllib.parse.urlencode({"symbol": symbol})
-            rows = self._pages(f"/instruments/?{query}")
-            if len(rows) != 1:
-                raise Refused(f"Robinhood lists {len(rows)} instruments named {symbol}")
-            self._instruments[symbol] = str(rows[0]["url"])
+            told = self._pages(f"/instruments/?{query}")
+            if len(told) != 1:
+                raise Refused(f"Robinhood lists {len(told)} instruments named {symbol}")
+            self._instruments[symbol] = text(told[0].get("url"))
         return self._instruments[symbol]
 
     def _ask_price(self, symbol: str) -> Decimal:
@@ -277,8 +279,10 @@ class PrivateRoute:
         if answer.status != 200:
             raise answer.lost(" for a quote")
         try:
-            price = Decimal(str(answer.json()["results"][0]["ask_price"]))
-        except (TypeError, KeyError, IndexError, ArithmeticError):
+            told = rows(row(answer.json()).get("results"))[0]["ask_price"]
+            number(told)
+            price = Decimal(str(told))
+        except (KeyError, IndexError, ArithmeticError):
             raise Lost(f"no quote of {symbol}") from None
         if not price > 0:
             raise Refused(f"{symbol} is not offered now, so a buy has no price to be held to")
@@ -290,15 +294,15 @@ class PrivateRoute:
 
     def _pages(self, path: str) -> list[Mapping[str, Any]]:
         """All rows of a list; part of one is none."""
-        rows: list[Mapping[str, Any]] = []
+        found: list[Mapping[str, Any]] = []
         for _ in range(PAGES):
             answer = self._ask("GET", path)
             told = answer.json() if answer.status == 200 else None
             if not isinstance(told, dict) or not isinstance(told.get("results"), list) or "next" not in told:
                 raise answer.lost(" without a whole list")
-            rows += told["results"]
+            found += rows(told["results"])
             if not told["next"]:
-                return rows
+                return found
             parts = urllib.parse.urlsplit(str(told["next"]))
             path = f"{parts.path}?{parts.query}"
         raise Lost(f"more than {PAGES} pages")

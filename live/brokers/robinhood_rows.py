@@ -10,6 +10,7 @@ from typing import Any
 from data.calendar import SECOND_NS
 from live.brokers.wire import Lost, Refused
 from live.brokers.wire_orders import Done, Seen, Status, Ticket
+from live.brokers.wire_read import amount, number, rows, text
 from live.core.commands import Protect
 
 STATES: dict[str, Status] = {
@@ -72,22 +73,22 @@ def seen_of(row: Mapping[str, Any], key: str) -> Seen:
     """
     try:
         done = tuple(
-            Done(str(each["id"]), float(each["quantity"]), float(each["price"]), float(each.get("fees") or 0.0))
-            for each in row.get("executions") or ()
+            Done(text(each["id"]), number(each["quantity"], 0.0), number(each["price"], 0.0), amount(each.get("fees")))
+            for each in rows(row.get("executions") or [])
         )
         return Seen(
-            venue_id=str(row["id"]),
+            venue_id=text(row["id"]),
             key=key,
             symbol=str(row.get("symbol", "")),
-            side="buy" if row["side"] == "buy" else "sell",
-            kind=str(row["type"]),
-            quantity=float(row.get("quantity") or 0.0),
-            status=STATES.get(str(row["state"]), "working"),
-            filled=float(row.get("cumulative_quantity") or 0.0),
-            average=float(row.get("average_price") or 0.0),
+            side="buy" if text(row["side"]) == "buy" else "sell",
+            kind=text(row["type"]),
+            quantity=amount(row.get("quantity")),
+            status=STATES.get(text(row["state"]), "working"),
+            filled=amount(row.get("cumulative_quantity")),
+            average=amount(row.get("average_price")),
             created_ns=instant(row.get("created_at")),
             done=done,
-            fee=float(row.get("fees") or 0.0),
+            fee=amount(row.get("fees")),
             reason=str(row.get("reject_reason") or ""),
         )
     except (KeyError, TypeError, ValueError) as error:

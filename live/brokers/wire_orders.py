@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from live.brokers.wire import Lost
 from live.core.commands import Protect, Side, Submit
 from live.core.events import BrokerEvent, Fill, OrderAccepted, OrderCancelled, OrderExpired, OrderRefused
 from live.core.orders import NAMESPACE
@@ -39,6 +40,9 @@ class Seen(msgspec.Struct, frozen=True):
     key: as we named it, "" where the broker does not say. filled, average: shares done and their price. done: its
     executions, None where only sums are told. last: the execution that this news is about, where only one is told.
     created_ns: when the broker took it.
+
+    Raises:
+        Lost: shares were done, but at no price; or all of them, but none is told of.
     """
 
     venue_id: str
@@ -55,6 +59,12 @@ class Seen(msgspec.Struct, frozen=True):
     last: Done | None = None
     fee: float = 0.0
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        if self.filled > 0.0 and not self.average > 0.0 and not self.done:
+            raise Lost(f"{self.filled:g} shares were done at no price")
+        if self.status == "filled" and not self.filled > 0.0:
+            raise Lost("an order that is filled without a share")
 
 
 @dataclass

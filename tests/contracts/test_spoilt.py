@@ -11,27 +11,6 @@ from tests.contracts.conftest import OPENERS, PRICES, Case, TestClock
 BROKERS = {"alpaca": "alpaca", "robinhood": "robinhood", "robinhood_private": "robinhood private"}
 
 
-NUMBERS = {("alpaca", "nan"), ("alpaca", "huge"), ("robinhood", "nan"), ("robinhood", "huge")}
-NUMBERS |= {("robinhood_private", "nan"), ("robinhood_private", "huge")}
-OPEN = {
-    "place": {("alpaca", "null"), ("alpaca", "nan"), ("alpaca", "huge")},
-    "look": {("alpaca", "null"), *NUMBERS},
-    "books": NUMBERS,
-    "start": {("alpaca", "null"), ("alpaca", "missing"), ("alpaca", "error-inside"), ("robinhood", "type")},
-}
-"""Where a broker of ours still takes a broken answer for true: a body of null is a traceback, NaN and 1e400 are
-numbers, an account without its fields is a wrong one. To be emptied."""
-
-
-@pytest.fixture(autouse=True)
-def known_to_be_open(request):
-    """Cases of `OPEN` may fail; every other may not."""
-    what = request.node.originalname.split("_")[-1]
-    parts = (request.node.callspec.params["broker"], request.node.callspec.params["fault"])
-    if parts in OPEN[what]:
-        request.applymarker(pytest.mark.xfail(reason=f"F11 is open: {what} at {parts[0]}, {parts[1]}", strict=False))
-
-
 @pytest.fixture(params=BROKERS)
 def broker(request, tmp_path, monkeypatch):
     from live.brokers.wire_budget import Budget
