@@ -12,7 +12,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from data.calendar import Day
 from data.errors import DataError, UsageError
@@ -65,7 +65,7 @@ def pull(
         AuthError, UnavailableError: the pull cannot go on; what is stored stays. DataError: the store cannot be
             written.
     """
-    given = _options(vendor, options)
+    given = vendor_options(vendor, "history", options)
     names = http_history.check_tickers(symbols, vendor.NAME)
     first, last = http_history.check_range(start, end, wall)
     http_history.check_terms(clock, adjustment, bool(options.get("extended")), vendor.capabilities(), vendor.NAME)
@@ -105,8 +105,13 @@ def _as_refusal(refused: dict[str, str], name: str, store: Store) -> Iterator[No
         refused[name] = str(error)
 
 
-def _options(vendor: Vendor, options: dict[str, Any]) -> dict[str, Any]:
-    known = inspect.signature(cast("Any", vendor).history).parameters
+def vendor_options(vendor: Vendor, call: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Those of `options` that say something, for the vendor's `history`, `trades` or `quotes`.
+
+    Raises:
+        UsageError: one that this vendor does not know.
+    """
+    known = inspect.signature(getattr(vendor, call)).parameters
     given = {name: value for name, value in options.items() if value is not None and value is not False}
     for name in given:
         if name not in known:

@@ -152,9 +152,12 @@ def replacing(path: Path) -> Iterator[Path]:
         draft.replace(path)
     except OSError as error:
         reason = error.strerror or str(error)
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            reason = f"{path.parent} cannot be a folder, for a file is in its way"
         raise DataError(f"{path} cannot be written ({reason}); nothing was changed") from error
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where the folder is none, there is no draft; the error above is told
+            draft.unlink(missing_ok=True)
 
 
 _AGAIN = "make or record it again"
