@@ -34,6 +34,7 @@ class Fence:
             raise ConfigError(f"{base!r} is not on this machine; orders go to Robinhood or to a sandbox here")
         self.skew = Skew()
         self._session = shared.SESSION
+        self._session.adapters.clear()  # one that somebody else mounted for a longer prefix would be a hole
         self._session.mount("https://", _adapter(base, (CONNECT_S, read_s)))
         self._session.headers["Authorization"] = f"Bearer {token.get_secret_value()}"
         self._session.trust_env = False  # no other login from a .netrc

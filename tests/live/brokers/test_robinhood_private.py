@@ -3,8 +3,10 @@
 import pytest
 
 from data.errors import AuthError, ConfigError, UnavailableError
+from data.settings import Secret
 from live.brokers.robinhood_private import CAPABILITIES, WARNING, broker, read_token
 from live.brokers.robinhood_private_wire import Fence
+from live.brokers.wire import NotSent
 from live.brokers.wire_budget import Budget
 from live.brokers.wire_route import Patience
 from live.core.commands import Protect, Submit
@@ -185,3 +187,20 @@ def test_the_capability_sheet_says_what_the_sandbox_does(open_broker, box, venue
     assert "Not enough shares" in no.reason
     assert not CAPABILITIES.shorts
     assert not CAPABILITIES.pairs
+
+
+def test_no_other_adapter_leads_around_the_fence():
+    """`requests` takes the adapter of the longest prefix, and the session is the library's one for all."""
+    import requests
+    from robin_stocks.robinhood import globals as shared
+
+    from live.brokers.robinhood_private_wire import API
+
+    shared.SESSION.mount(API, requests.adapters.HTTPAdapter())
+    fence = Fence(Secret("token"), "http://127.0.0.1:1")
+    try:
+        assert type(shared.SESSION.get_adapter(f"{API}/orders/")).__name__ == "Fenced"
+        with pytest.raises(NotSent):
+            fence.send("GET", "/orders/")
+    finally:
+        fence.close()

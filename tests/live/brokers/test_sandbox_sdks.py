@@ -270,7 +270,7 @@ def test_one_server_is_robinhood_for_robin_stocks(box, tmp_path, capsys):
         cash = float(rh.load_account_profile(info="portfolio_cash"))
         assert cash == float(box.record()["brokers"]["robinhood_private"]["cash"])
     finally:
-        SESSION.mount("https://api.robinhood.com", HTTPAdapter())
+        del SESSION.adapters["https://api.robinhood.com"]
         SESSION.headers.pop("Authorization", None)
         SESSION.close()
         rh.helper.set_login_state(False)
