@@ -3,7 +3,8 @@
     429=0.05,cut@3,ws.stall=2/h,ws.cut@90s,late=0.01;seed=11
 
 `=0.05` hits each request (or stream message) with that chance, `@3` the third one, `=2/h` comes twice an hour of the
-tape on average, `@90s` once, 90 seconds after the start. What was injected is listed in `Faults.injected`.
+tape on average, `@90s` once, 90 seconds after the start or as soon as somebody is served after it. What was injected is
+listed in `Faults.injected`.
 
 | requests | |
 |---|---|
@@ -118,6 +119,10 @@ class Faults:
             while rate > 0.0 and (at := at + chance.expovariate(rate / HOUR_S)) < length_s:
                 found.append((at, name))
         return iter(sorted(found))
+
+    def is_scripted(self, at_s: float, name: str) -> bool:
+        """Whether the plan names this moment by its second."""
+        return at_s in self._at.get(name, ())
 
     def note(self, ts: int, name: str, what: str) -> None:
         """Remember that a fault happened."""

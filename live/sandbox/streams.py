@@ -125,8 +125,13 @@ class StreamServer:
         return out
 
     async def _due_moments(self, moments: list[tuple[float, str]], begin: int, now: int) -> None:
-        """Let the moments happen whose time has come; they are sorted, the next one last."""
+        """Let the moments happen whose time has come; they are sorted, the next one last.
+
+        One that the plan names by its second waits until somebody is served: a slow client does not escape it.
+        """
         while moments and begin + moments[-1][0] * SECOND_NS <= now:
+            if self._faults.is_scripted(*moments[-1]) and not any(each.ready and each.sent for each in self.sessions):
+                return
             name = moments.pop()[1]
             await self._happen(name)
 

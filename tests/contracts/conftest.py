@@ -11,7 +11,7 @@ from data.settings import Secret
 from live.brokers.alpaca import AlpacaRoute
 from live.brokers.robinhood import RobinhoodRoute
 from live.brokers.robinhood_grant import Grant
-from live.brokers.robinhood_private import broker
+from live.brokers.robinhood_private import broker as private_desk
 from live.brokers.wire_budget import Budget
 from live.brokers.wire_desk import Desk
 from live.brokers.wire_route import Patience
@@ -136,7 +136,7 @@ def private(venue, clock, tmp_path):
     with on_a_thread(box.start, box.stop):
 
         def make():
-            return broker(
+            return private_desk(
                 tmp_path / "rh.token", "x", unofficial=True, clock=clock, patience=PATIENCE, base=box.http_url,
                 say=lambda _: None,
             )  # fmt: skip
@@ -155,13 +155,17 @@ OPENERS = {
 }
 
 
-@pytest.fixture(params=OPENERS)
-def case(request, tmp_path, monkeypatch):
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.setenv(name, "127.0.0.1,localhost")
+BROKERS = {"alpaca": "alpaca", "robinhood": "robinhood", "robinhood_private": "robinhood private"}
+
+
+@contextlib.contextmanager
+def opened(name, opener, tmp_path, monkeypatch):
+    """A case of that name, its desk open in front of a fresh sandbox."""
+    for each in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(each, "127.0.0.1,localhost")
     clock = TestClock()
     venue = Venue(PRICES.get, clock.now, faults=BrokerFaults())
-    with OPENERS[request.param](venue, clock, tmp_path) as (make, box):
+    with OPENERS[opener](venue, clock, tmp_path) as (make, box):
 
         def fresh():
             desk = make()
@@ -170,6 +174,20 @@ def case(request, tmp_path, monkeypatch):
 
         desk = fresh()
         desk.open()
-        made = Case(request.param, desk, box, venue, clock, fresh)
+        made = Case(name, desk, box, venue, clock, fresh)
         yield made
         made.desk.close()
+
+
+@pytest.fixture(params=OPENERS)
+def case(request, tmp_path, monkeypatch):
+    """Every way in which a broker may answer."""
+    with opened(request.param, request.param, tmp_path, monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture(params=BROKERS)
+def broker(request, tmp_path, monkeypatch):
+    """Each broker once, at its best."""
+    with opened(request.param, BROKERS[request.param], tmp_path, monkeypatch) as made:
+        yield made

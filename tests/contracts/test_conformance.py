@@ -2,37 +2,12 @@
 
 import pytest
 
-from live.brokers.wire_budget import Budget
-from live.sandbox.broker_engine import Venue
-from live.sandbox.broker_faults import BrokerFaults
 from tests.contracts import cards_changes, cards_orders, cards_trouble
 from tests.contracts.cards import CARDS, GROUPS
 from tests.contracts.conformance_page import PAGE, page
-from tests.contracts.conftest import OPENERS, PRICES, Case, TestClock
 
 PARTS = (cards_orders, cards_changes, cards_trouble)
 CARDS.sort(key=lambda card: tuple(map(int, card.number.split("."))))  # whichever part was read first
-BROKERS = {"alpaca": "alpaca", "robinhood": "robinhood", "robinhood_private": "robinhood private"}
-
-
-@pytest.fixture(params=BROKERS)
-def broker(request, tmp_path, monkeypatch):
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.setenv(name, "127.0.0.1,localhost")
-    clock = TestClock()
-    venue = Venue(PRICES.get, clock.now, faults=BrokerFaults())
-    with OPENERS[BROKERS[request.param]](venue, clock, tmp_path) as (make, box):
-
-        def fresh():
-            desk = make()
-            desk.budget = Budget(0, clock)
-            return desk
-
-        desk = fresh()
-        desk.open()
-        case = Case(request.param, desk, box, venue, clock, fresh)
-        yield case
-        case.desk.close()
 
 
 @pytest.mark.parametrize("card", CARDS, ids=[f"{each.number} {each.title}" for each in CARDS])

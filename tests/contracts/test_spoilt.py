@@ -6,33 +6,6 @@ from data.errors import OnetapeError
 from live.core.events import Fill, OrderRefused
 from live.sandbox.broker_faults import SPOILT
 from tests.contracts.cards import orders, shares, submit
-from tests.contracts.conftest import OPENERS, PRICES, Case, TestClock
-
-BROKERS = {"alpaca": "alpaca", "robinhood": "robinhood", "robinhood_private": "robinhood private"}
-
-
-@pytest.fixture(params=BROKERS)
-def broker(request, tmp_path, monkeypatch):
-    from live.brokers.wire_budget import Budget
-    from live.sandbox.broker_engine import Venue
-    from live.sandbox.broker_faults import BrokerFaults
-
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.setenv(name, "127.0.0.1,localhost")
-    clock = TestClock()
-    venue = Venue(PRICES.get, clock.now, faults=BrokerFaults())
-    with OPENERS[BROKERS[request.param]](venue, clock, tmp_path) as (make, box):
-
-        def fresh():
-            desk = make()
-            desk.budget = Budget(0, clock)
-            return desk
-
-        desk = fresh()
-        desk.open()
-        case = Case(request.param, desk, box, venue, clock, fresh)
-        yield case
-        case.desk.close()
 
 
 @pytest.mark.parametrize("fault", SPOILT)

@@ -45,7 +45,7 @@ async def listening(name, market, settings_of, faults="", speed=120.0, terms=Non
         yield sandbox, events
 
 
-async def first(stream, wanted, seconds=10.0):
+async def first(stream, wanted, seconds=60.0):
     """The first event for which `wanted` is true."""
     async with asyncio.timeout(seconds):
         async for event in stream:
