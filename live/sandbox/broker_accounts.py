@@ -31,6 +31,9 @@ LOOSE: dict[str, Any] = {
 }
 """Limits in which a made-up market, perhaps a fast one, differs from a real one; the others are those proposed."""
 
+FEEDS = {"alpaca": "alpaca", "robinhood": "alpaca:sip", "robinhood_private": "polygon"}
+"""A vendor lets a key have one connection to a feed: with another feed each, the accounts run beside each other."""
+
 
 async def write_accounts(box: Sandbox, folder: Path, strategy: str = "momentum") -> list[Path]:
     """Write `alpaca.toml`, `robinhood.toml` and `robinhood_private.toml`, and log in; the files.
@@ -62,6 +65,7 @@ def account_text(box: Sandbox, broker: str, state: Path, strategy: str) -> str:
 
     clock = {60: "1m", 86_400: "1d"}.get(box.market.bar_s, f"{box.market.bar_s}s")
     symbols = ", ".join(json.dumps(symbol) for symbol in box.market.symbols)
+    feed = FEEDS[broker] if box.terms.plan == "full" else "alpaca"
     lines = [
         "# An account of the sandbox: no money, and nothing outside of this machine.",
         f"name = {json.dumps(f'sandbox-{broker}')}",
@@ -70,7 +74,7 @@ def account_text(box: Sandbox, broker: str, state: Path, strategy: str) -> str:
         *(["unofficial = true"] if broker == "robinhood_private" else []),
         f"symbols = [{symbols}]",
         f"clock = {json.dumps(clock)}",
-        'feed = "alpaca"',
+        f"feed = {json.dumps(feed)}",
         "warm = 30",
         f"state = {json.dumps(str(state.resolve()))}",
         *(["", "[rule]", 'stops = "close"'] if broker != "alpaca" else []),
