@@ -27,7 +27,7 @@ from live.core.plan import Plan
 from live.feed import Feed as Source
 from live.feed import LiveFeed, RowFeed, TapeFeed
 from live.header import Feed
-from live.lock import held
+from live.lock_journal import held_with_journal
 from live.logs import Log, setup
 from live.opening import open_live, open_session, say
 from live.points import Mark, nothing
@@ -72,7 +72,7 @@ def run(
     def from_tape() -> RowFeed:
         return TapeFeed(tape, speed)
 
-    with held(account.lock, account.name), setup(account) as log:
+    with held_with_journal(account.lock, account.name, path), setup(account) as log:
         return _logged(log, lambda: asyncio.run(_run(account, from_tape if feed is None else feed, speed, path, log)))
 
 
@@ -105,7 +105,7 @@ def run_live(
         raise ConfigError(f"account {account.name!r} names no symbols; a live feed needs symbols or a watchlist")
     check_start(account, settings, live=live)
     path = account.journal if journal is None else journal
-    with held(account.lock, account.name), setup(account) as log:
+    with held_with_journal(account.lock, account.name, path), setup(account) as log:
         return _logged(log, lambda: asyncio.run(_run_live(account, settings, feed, path, mark, delay_s, log)))
 
 

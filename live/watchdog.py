@@ -20,7 +20,7 @@ from live.core.events import Operator
 from live.core.orders import OPEN
 from live.header import Feed
 from live.heartbeat import read_beat
-from live.lock import held
+from live.lock_journal import held_with_journal
 from live.opening import open_venue_session
 from live.session_venue import VenueSession
 from live.steady import SteadyClock
@@ -62,7 +62,7 @@ def cancel_entries(account: Account, settings: Settings, clock: Clock) -> int:
     """
     if not account.journal.exists():
         raise HaltedError(f"account {account.name!r} has no journal; look at the broker's own page")
-    with held(account.lock, account.name):
+    with held_with_journal(account.lock, account.name, account.journal):
         broker = venue_broker(account, settings, clock)
         plan = account.plan_of(list(account.symbols or ()), async_cancels=capabilities_of(account).cancel_is_async)
         feed = Feed(account.feed, settings.rehearsal is not None, "")
