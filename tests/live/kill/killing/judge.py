@@ -25,7 +25,7 @@ class Witness:
             return
         try:
             reader = apsw.Connection(self._journal, flags=apsw.SQLITE_OPEN_READONLY)
-            reader.set_busy_timeout(2_000)
+            reader.set_busy_timeout(20_000)
             intent = reader.execute("SELECT count(*) FROM intent WHERE order_id = ?", (order.key,)).fetchone()
             marked = reader.execute(
                 "SELECT count(*) FROM record WHERE kind = 'event' AND instr(body, CAST(? AS BLOB)) > 0", (order.key,)
@@ -52,8 +52,18 @@ def after_a_death(examined: dict[str, Any], acknowledged: int) -> list[str]:
     return found
 
 
+def is_late(told: dict[str, Any]) -> bool:
+    """Whether a life ended before it could know: the machine was slow, or the broker has not told the end yet.
+
+    Such a life is no evidence of anything; a longer one on the same journal is.
+    """
+    return bool(told.get("late") or told.get("asked"))
+
+
 def at_the_end(venue: Venue, told: dict[str, Any], examined: dict[str, Any]) -> list[str]:
     """Where the last life and the broker differ (I1, I3, I4, I6)."""
+    if "positions" not in told and told.get("late"):
+        return [f"the last life could not begin: {told['late']}"]
     if "error" in told:
         return [f"the last life failed: {told['error'].strip().splitlines()[-1]}"]
     found = []

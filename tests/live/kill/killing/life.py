@@ -224,8 +224,10 @@ def live(job: dict[str, Any], told: int) -> None:
     plant(job.get("plant", ""))
     session = opened(job, mark)
     session.resume()
-    if not settle(session, OPEN_S, lambda: session.opened):
-        raise RuntimeError(f"the broker could not be opened: {session.error}")
+    patience = job.get("patience", 1.0)
+    if not settle(session, OPEN_S * patience, lambda: session.opened):
+        os.write(told, json.dumps({"late": f"the broker was not open in time: {session.error}"}).encode())
+        return
     differences = list(session.core.findings.differences)
     for name in GATES:
         if name not in ("reconciled", "orders"):
@@ -236,11 +238,12 @@ def live(job: dict[str, Any], told: int) -> None:
     unsettled = lambda: [  # noqa: E731
         o for o in core.orders.values() if not o.is_over and o.kind != "protect" and o.state is not State.QUARANTINED
     ]
-    calm = settle(session, LAST_WAIT_S, lambda: not unsettled())
+    calm = settle(session, LAST_WAIT_S * patience, lambda: not unsettled())
     session.reconcile("timer")
-    settle(session, 30.0, lambda: not core.findings.pending)
+    settle(session, 30.0 * patience, lambda: session.queue == 0 and not session.busy and not core.findings.pending)
     body = {
-        "calm": calm,
+        "late": "" if calm else f"{len(unsettled())} orders have no end yet",
+        "asked": sum(o.state is State.QUARANTINED for o in core.orders.values()),
         "positions": dict(zip(core.symbols, core.positions, strict=True)),
         "cash": core.cash,
         "orders": {

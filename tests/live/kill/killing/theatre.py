@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from killing.judge import Witness, after_a_death, at_the_end
+from killing.judge import Witness, after_a_death, at_the_end, is_late
 from killing.scenarios import LABELS, SCENARIOS
 from live.sandbox.broker_alpaca import AlpacaBroker
 from live.sandbox.broker_engine import Venue
@@ -29,6 +29,9 @@ CHECKOUT = HERE.parents[3]
 SPEED = 120.0
 """The tape's seconds in one of ours: what a desk waits for costs little, and what it does is done."""
 BASE_NS = 1_735_830_000_000_000_000
+LONGER = (1.0, 10.0, 30.0)
+"""Patience of the last life, and of those after it where it was too short to know how the day ended."""
+START_S = 120.0
 BOXES: dict[str, Any] = {"alpaca": AlpacaBroker, "robinhood": RobinhoodAgent, "robinhood_private": RobinhoodPrivate}
 
 
@@ -44,6 +47,7 @@ class Nursery:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # Ctrl-C is for the campaign, which then ends in good order
         )
 
     def run(self, job: dict[str, Any]) -> dict[str, Any]:
@@ -107,7 +111,7 @@ class Stage:
         return (middle - 0.01, middle + 0.01) if middle > 0.0 else (99.99, 100.01)
 
     def _call(self, work: Any) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(START_S)
 
 
 def log_in(box: RobinhoodAgent, path: Path) -> None:
@@ -123,11 +127,15 @@ def log_in(box: RobinhoodAgent, path: Path) -> None:
 
 
 class Verdict(NamedTuple):
-    """What became of one schedule. kills: how many times it was really killed. found: what was wrong."""
+    """What became of one schedule.
+
+    kills: how many times it was really killed. found: what was wrong. late: why nobody can say how it ended.
+    """
 
     kills: int
     found: list[str]
     recovery_s: float
+    late: str = ""
 
 
 class Theatre:
@@ -154,7 +162,7 @@ class Theatre:
             with tempfile.TemporaryDirectory(prefix="kill-") as folder:
                 stage = Stage(self.loop, Path(folder), scenario, broker)
                 try:
-                    ended = self.nursery.run(stage.job)
+                    ended = self.nursery.run(stage.job | {"patience": LONGER[1]})
                     examined = self.nursery.run(stage.job | {"do": "examine"})["told"]
                     found = [*stage.witness.found, *at_the_end(stage.venue, ended["told"], examined)]
                     if found:
@@ -193,14 +201,24 @@ class Theatre:
                         examined = self.nursery.run(stage.job | {"do": "examine"})["told"]
                         found += after_a_death(examined, stage.acknowledged)
                 began = time.monotonic()
-                ended = self.nursery.run(stage.job)
+                told, wrong = self._last_life(stage, LONGER[0])
                 recovery = time.monotonic() - began
-                examined = self.nursery.run(stage.job | {"do": "examine"})["told"]
-                found += [*stage.witness.found, *at_the_end(stage.venue, ended["told"], examined)]
+                for patience in LONGER[1:]:
+                    if not wrong or not is_late(told):
+                        break
+                    told, wrong = self._last_life(stage, patience)
+                late = told.get("late", "") if wrong else ""
+                found += stage.witness.found if late else [*stage.witness.found, *wrong]
             finally:
                 stage.close()
         where = f"{point} number {occurrence} in {scenario!r} at {broker}, seed {seed}"
-        return Verdict(kills, [f"{where}: {line}" for line in found], recovery)
+        return Verdict(kills, [f"{where}: {line}" for line in found], recovery, late and f"{where}: {late}, {wrong}")
+
+    def _last_life(self, stage: Stage, patience: float) -> tuple[dict[str, Any], list[str]]:
+        """What a life that nobody kills tells at its end, and where the broker's record says otherwise."""
+        told = self.nursery.run(stage.job | {"patience": patience})["told"]
+        examined = self.nursery.run(stage.job | {"do": "examine"})["told"]
+        return told, at_the_end(stage.venue, told, examined)
 
 
 def points() -> list[str]:
