@@ -63,6 +63,7 @@ class PaperSession(Session):
         self.broker, self._clock = broker, clock
         self._past: Iterator[Step] = iter(())
         self._next: Step | None = None
+        self._later: dict[tuple[type, str], News] = {}
 
     def resume(self) -> None:
         """Go through what the journal holds; afterwards everything stands as it did when it was last written."""
@@ -82,6 +83,10 @@ class PaperSession(Session):
             for event in self.broker.on_row(row):
                 self._take(event)
         self._take(row)
+        if self._next is None and self._later:
+            news, self._later = self._later, {}
+            for late in news.values():
+                self._take(late)
         if self._next is None and self.core.counts.rows % DIGEST_EVERY == 0:
             self._digest()
 
@@ -90,8 +95,17 @@ class PaperSession(Session):
         return self.core.last_ts if self._clock is None else self._clock.now()
 
     def tell(self, event: Operator | Timer | News | Snapshot | PersonSays) -> None:
-        """Take in what neither the market nor the broker said."""
-        self._take(event)
+        """Take in what neither the market nor the broker said.
+
+        A process that died between a row's fills and the row itself leaves a journal that goes on with that row and
+        nothing else: until the feed has given it again, news waits, and a timer has nothing to tell.
+        """
+        if self._next is None:
+            self._take(event)
+        elif isinstance(event, Gate | SymbolFacts | AccountFacts):
+            self._later[type(event), _about(event)] = event
+        elif not isinstance(event, Timer):
+            self._take(event)
 
     @property
     def is_current(self) -> bool:
@@ -168,6 +182,13 @@ class PaperSession(Session):
             if not isinstance(event, OUTSIDE):
                 return
             self._take(event)
+
+
+def _about(news: News) -> str:
+    """Whose or which news it is: a later one of the same takes its place."""
+    if isinstance(news, Gate):
+        return news.name
+    return news.symbol if isinstance(news, SymbolFacts) else ""
 
 
 def _rows(journal: Journal) -> Iterator[Row]:
