@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +28,7 @@ RunnerState = Literal["starting", "running", "waiting", "done", "stopped", "fail
 DOWN = ("done", "stopped", "failed", "looping")
 ANSWER_S = 5.0
 MOST_BYTES = 1 << 20
+WRITTEN_S = 0.5
 
 
 class Runner(msgspec.Struct):
@@ -80,16 +82,37 @@ def read_status(state: Path) -> FleetStatus | None:
 
 
 def holder(lock: Path) -> int:
-    """The process that holds a lock file, 0 for none."""
+    """The process that holds a lock file, 0 for none.
+
+    Between taking a lock and writing its id into it a process needs an instant; an id of a process that is no more is
+    read again for that long.
+    """
+    until = time.monotonic() + WRITTEN_S
+    while True:
+        try:
+            with lock.open("rb") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                    return 0
+                except OSError:
+                    pid = int(file.read(32).strip() or b"0")
+        except FileNotFoundError:
+            return 0
+        except (OSError, ValueError):
+            pid = 0
+        if (pid and _lives(pid)) or time.monotonic() > until:
+            return pid
+        time.sleep(0.002)
+
+
+def _lives(pid: int) -> bool:
     try:
-        with lock.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                return int(file.read(32).strip() or b"0")
-    except (OSError, ValueError):
-        return 0
-    return 0
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
