@@ -7,10 +7,12 @@ still lives.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from data.errors import ConfigError
 from live.lock import held
 
 
@@ -22,8 +24,15 @@ def held_with_journal(path: Path, account: str, journal: Path) -> Iterator[None]
     runners of one journal.
 
     Raises:
-        ConfigError: another process holds one of them, or a folder cannot be written.
+        ConfigError: another process holds one of them, a folder cannot be written, or the journal's file has two names
+            (hard links): each would have a log of its own beside it, and the two would damage the file.
     """
+    with contextlib.suppress(FileNotFoundError):
+        if journal.stat().st_nlink > 1:
+            raise ConfigError(
+                f"account {account!r}: the file of {journal} has another name, too (a hard link), by which another "
+                f"runner could write it; copy the file, and remove one of the two"
+            )
     beside = journal.resolve().with_suffix(".lock")
     with held(path, account), nullcontext() if beside == path.resolve() else held(beside, account):
         yield
