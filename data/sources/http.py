@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import email.utils
 import http
-import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
@@ -95,8 +94,10 @@ class Caller:
             all attempts; pages that were received are kept.
         """
         import stamina
+        from stamina.instrumentation import set_on_retry_hooks
 
-        logging.getLogger("stamina").addHandler(logging.NullHandler())  # else each pause is a bare line on stderr
+        # It would write each pause to standard output, where frames and tables go, as soon as structlog is installed.
+        set_on_retry_hooks(())
         if self.pages is not None and (kept := self.pages.read(request)) is not None:
             return Reply(200, {}, kept)
         path = request.partition("?")[0]
