@@ -5,7 +5,8 @@ This one speaks the same wire format on `websockets` and `msgspec`, at a tenth o
 
 * every connection logs in, subscribes, and counts as whole only when the vendor has confirmed every subscription;
 * silence of ten seconds while the exchange is open ends a connection, whatever its pings say; symbols that were seen
-  to pause for longer are given half as long again as their longest pause;
+  to pause for longer are given half as long again as their longest pause; time in which this process itself did not
+  run is no silence, for what came meanwhile has yet to be read;
 * it waits 1, 2, 4 ... 30 s between attempts, spread by a seeded draw, and never less;
 * a loss is a `Gap` event at once, and a second one with its whole length when the feed is back; minute bars of that
   time are asked for by REST and follow;
@@ -37,6 +38,7 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 ENTER_S = 15.0
 HEALTHY_NS = 60 * SECOND_NS
 LONGEST_STALL_S = 300.0
+LOOKS = 10  # how often a silence is looked at before it counts as one
 FORGET = 0.999  # of the longest pause, with every frame: one hiccup must not blunt the watch for good
 BACKFILL_AFTER_S = 2.0
 BACKFILL_FROM_NS = 2 * MINUTE_NS
@@ -80,7 +82,7 @@ class Stream:
         self._last_good = self._heard = self._whole = 0
         self._lost_at = self._missing_from = self._newest = 0
         self._quiet = 0
-        self._longest_ns = 0
+        self._looked = self._silent_ns = self._longest_ns = 0
         self._stalled = False
 
     @property
@@ -194,27 +196,32 @@ class Stream:
         """End a connection that is silent while the exchange is open; after each one that was, wait twice as long."""
         least = self._dialect.stall_s * 2.0**self._quiet
         while True:
-            await self._clock.pause(self._dialect.stall_s / 10)
+            await self._clock.pause(self._dialect.stall_s / LOOKS)
             now = self._clock.now()
             stall_s = min(max(least, 1.5 * self._longest_ns / SECOND_NS), LONGEST_STALL_S)
-            opened = self._hours.open_since(now)
-            waiting = len(self._outlet) >= self._outlet.limit  # then the silence is ours
-            if opened is None or waiting:
-                continue
-            if now - max(self._last_good, opened) > stall_s * SECOND_NS:
+            self._silent_ns, self._looked = self._silence(now), now
+            if self._hours.open_since(now) is None or len(self._outlet) >= self._outlet.limit:
+                self._silent_ns = 0  # nobody has anything to say, or we do not listen
+            if self._silent_ns > stall_s * SECOND_NS:
                 self._stalled = True
                 self._stats.stalls += 1
                 self._quiet += 1
                 wire.transport.abort()
                 return
 
+    def _silence(self, now: int) -> int:
+        """For how long nothing came, ns: of the time since the last look only what a process that runs takes for it."""
+        most = int(2.0 * self._dialect.stall_s / LOOKS * SECOND_NS)
+        return self._silent_ns + min(now - self._looked, most)
+
     def _take(self, events: list[MarketEvent]) -> None:
         now = self._clock.now()
         if events:
             opened = self._hours.open_since(now)
             if opened is not None and self._last_good >= opened:
-                self._longest_ns = max(int(self._longest_ns * FORGET), now - self._last_good)
-            self._last_good, self._heard, self._quiet = now, now, 0
+                self._longest_ns = max(int(self._longest_ns * FORGET), self._silence(now))
+            self._last_good = self._heard = self._looked = now
+            self._quiet = self._silent_ns = 0
         for event in events:
             if self._recent.is_double(event):
                 continue
@@ -252,7 +259,8 @@ class Stream:
                 task = asyncio.create_task(self._fill(self._missing_from, now))
                 self._fills.add(task)
                 task.add_done_callback(self._fills.discard)
-        self._lost_at, self._last_good, self._whole, self._heard = 0, now, now, now
+        self._last_good = self._whole = self._heard = self._looked = now
+        self._lost_at = self._silent_ns = 0
 
     async def _fill(self, start: int, end: int) -> None:
         """Minute bars that closed in a gap."""
