@@ -3,8 +3,8 @@
     429=0.05,cut@3,ws.stall=2/h,ws.cut@90s,late=0.01;seed=11
 
 `=0.05` hits each request (or stream message) with that chance, `@3` the third one, `=2/h` comes twice an hour of the
-tape on average, `@90s` once, 90 seconds after the start or as soon as somebody is served after it. What was injected is
-listed in `Faults.injected`.
+tape on average, `@90s` once on every stream, 90 seconds after the start or as soon as somebody is served after it. What
+was injected is listed in `Faults.injected`.
 
 | requests | |
 |---|---|

@@ -69,6 +69,11 @@ class Session(ABC):
         self._outbox: deque[Any] = deque()
         self._wake = asyncio.Event()
 
+    @property
+    def is_served(self) -> bool:
+        """It has been told something, and goes on being told."""
+        return self.ready and self.sent > 0 and not self._silent
+
     @abstractmethod
     async def greet(self) -> None:
         """Say what the vendor says first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http
+from collections import deque
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
@@ -38,6 +39,7 @@ class StreamServer:
         self._faults = faults
         self._clock = clock
         self._slots = Slots(clock)
+        self._owed: dict[str, deque[str]] = {}
         self._skip_closed = skip_closed
         self._compression = "deflate" if compress else None
         self._server: Server | None = None
@@ -127,18 +129,30 @@ class StreamServer:
     async def _due_moments(self, moments: list[tuple[float, str]], begin: int, now: int) -> None:
         """Let the moments happen whose time has come; they are sorted, the next one last.
 
-        One that the plan names by its second waits until somebody is served: a slow client does not escape it.
+        One that the plan names by its second waits until somebody is served, and comes to every endpoint that has been
+        served: to one that is away just then as soon as it is back. A slow client does not escape it.
         """
+        served = [each for each in self.sessions if each.is_served]
+        for session in served:
+            self._owed.setdefault(session.endpoint, deque())
         while moments and begin + moments[-1][0] * SECOND_NS <= now:
-            if self._faults.is_scripted(*moments[-1]) and not any(each.ready and each.sent for each in self.sessions):
+            if not self._faults.is_scripted(*moments[-1]):
+                name = moments.pop()[1]
+                for session in [each for each in self.sessions if each.ready]:
+                    await self._happen(name, session)
+                continue
+            if not self._owed:
                 return
             name = moments.pop()[1]
-            await self._happen(name)
+            for owed in self._owed.values():
+                owed.append(name)
+        for session in served:
+            if owed := self._owed[session.endpoint]:
+                await self._happen(owed.popleft(), session)
 
-    async def _happen(self, name: str) -> None:
-        for session in [each for each in self.sessions if each.ready]:
-            self._faults.note(self._clock.now(), name, session.endpoint)
-            await session.fault(name)
+    async def _happen(self, name: str, session: Session) -> None:
+        self._faults.note(self._clock.now(), name, session.endpoint)
+        await session.fault(name)
 
 
 def _path(request: Request | None) -> str:
