@@ -90,7 +90,7 @@ def consent(page):
             return None
 
     try:
-        urllib.request.build_opener(urllib.request.ProxyHandler({}), Stay).open(page, timeout=5)
+        urllib.request.build_opener(urllib.request.ProxyHandler({}), Stay).open(page, timeout=60)
     except urllib.error.HTTPError as redirected:
         with redirected:
             return redirected.headers["Location"]

@@ -40,7 +40,7 @@ def test_a_recorder_that_filled_a_gap_holds_less_than_its_budget(source, day_mar
             [sys.executable, "-m", "data", "record", *argv], cwd=checkout, env=os.environ | more, text=True
         )
         try:
-            end = time.monotonic() + 120
+            end = time.monotonic() + 240
             while not filled_in(tape):
                 assert time.monotonic() < end
                 assert process.poll() is None

@@ -9,7 +9,7 @@ from data.settings import load_settings
 from data.sources import alpaca, polygon
 from data.sources.http import Patience
 
-QUICK = Patience(attempts=2, first_s=0.001, longest_s=0.002, timeout_s=0.3)
+QUICK = Patience(attempts=2, first_s=0.001, longest_s=0.002, timeout_s=30.0)
 VENDORS = {"alpaca": alpaca, "polygon": polygon}
 each_vendor = pytest.mark.parametrize("vendor", VENDORS.values(), ids=VENDORS)
 

@@ -28,7 +28,7 @@ def desk(alpaca):
     made.close()
 
 
-def heard(desk, condition, seconds=8.0):
+def heard(desk, condition, seconds=60.0):
     """Poll until it holds; everything said."""
     events, end = [], time.monotonic() + seconds
     while not condition(events):

@@ -31,7 +31,7 @@ class Stay(urllib.request.HTTPRedirectHandler):
 def consent(page):
     """What a user's browser does: the address it ends up at."""
     try:
-        urllib.request.build_opener(urllib.request.ProxyHandler({}), Stay).open(page, timeout=5)
+        urllib.request.build_opener(urllib.request.ProxyHandler({}), Stay).open(page, timeout=60)
     except urllib.error.HTTPError as redirected:
         with redirected:
             return redirected.headers["Location"]
@@ -70,14 +70,14 @@ def test_the_browser_comes_back_to_a_listener_of_one_answer(agent, tmp_path):
             back = consent(text.partition("\n")[2])
             for stray in (back.replace("/callback", "/favicon.ico"), back):
                 try:
-                    urllib.request.build_opener(urllib.request.ProxyHandler({})).open(stray, timeout=5).close()
+                    urllib.request.build_opener(urllib.request.ProxyHandler({})).open(stray, timeout=60).close()
                 except urllib.error.HTTPError as error:
                     errors.append(error.code)
                     error.close()
 
         threading.Thread(target=go, daemon=True).start()
 
-    told = authorize(tmp_path / "g", command="x", url=agent.url, port=port, show=browse, wait_s=10)
+    told = authorize(tmp_path / "g", command="x", url=agent.url, port=port, show=browse, wait_s=60)
     assert told == agent.number[-4:]
     assert errors == [404]
 

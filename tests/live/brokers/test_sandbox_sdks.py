@@ -126,7 +126,7 @@ async def connected(agent, store):
     metadata = OAuthClientMetadata(client_name="t", redirect_uris=["http://127.0.0.1:8765/callback"], scope="internal")
     provider = OAuthClientProvider(agent.url, metadata, store, redirect, callback)
     async with (
-        httpx2.AsyncClient(auth=provider, timeout=5) as http,
+        httpx2.AsyncClient(auth=provider, timeout=60) as http,
         Client(streamable_http_client(agent.url, http_client=http), mode="legacy") as client,
     ):
         yield client
@@ -169,14 +169,14 @@ def _consent(url):
 
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), Stay)
     try:
-        opener.open(url, timeout=5)
+        opener.open(url, timeout=60)
     except urllib.error.HTTPError as redirected:
         with redirected:
             return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(redirected.headers["Location"]).query))
     raise AssertionError(url)
 
 
-def _until(condition, seconds=8.0):
+def _until(condition, seconds=60.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

@@ -40,7 +40,7 @@ def test_what_it_prints_leads_the_real_sdk_to_the_tape(checkout, tmp_path, monke
         assert content_hash(found) == content_hash(bars.rows(0, 2 * 390))
     finally:
         child.send_signal(signal.SIGINT)
-        child.communicate(timeout=10)
+        child.communicate(timeout=60)
     assert child.returncode == 130
 
 
@@ -98,5 +98,5 @@ def test_the_accounts_it_writes_are_logged_in(checkout, tmp_path, monkeypatch):
         assert [table["broker"] for table in tables] == ["alpaca", "robinhood_private"]
     finally:
         child.send_signal(signal.SIGTERM)
-        child.communicate(timeout=20)
+        child.communicate(timeout=60)
     assert child.returncode == 130

@@ -74,17 +74,17 @@ def test_alpaca_answers_a_mistake_with_its_code(market, script):
 
 def test_alpaca_says_who_was_late_and_who_came_second(market):
     async def scene():
-        async with wire(market, "v2/iex", auth_s=0.1) as (sandbox, socket):
+        async with wire(market, "v2/iex", auth_s=60.0) as (sandbox, socket):
             await socket.recv()
             assert await say(socket, AUTH) == [{"T": "success", "msg": "authenticated"}]
             async with connect(f"{sandbox.ws_url}/v2/iex", proxy=None) as second:
                 await second.recv()
                 assert (await say(second, AUTH))[0]["code"] == 406
-            async with connect(f"{sandbox.ws_url}/v2/iex", proxy=None) as late:
+        async with wire(market, "v2/iex", auth_s=0.1) as (_, late):
+            await late.recv()
+            assert json.loads(await late.recv())[0]["code"] == 404
+            with pytest.raises(ConnectionClosed):
                 await late.recv()
-                assert json.loads(await late.recv())[0]["code"] == 404
-                with pytest.raises(ConnectionClosed):
-                    await late.recv()
 
     asyncio.run(scene())
 

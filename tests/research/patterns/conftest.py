@@ -73,7 +73,7 @@ def desk(tmp_path):
     """`desk(server, ...)`: an advisor on that server, with its journal and cache in a folder of its own."""
     clients = []
 
-    def make(server, *, dollars=5.0, clock=None, api="chat", timeout_s=5.0, model="gpt-4o-mini", cache=None, **terms):
+    def make(server, *, dollars=5.0, clock=None, api="chat", timeout_s=60.0, model="gpt-4o-mini", cache=None, **terms):
         clock = clock or Clock()
         client = Client(Secret(KEY), clock, base_url=server.url, timeout_s=timeout_s)
         clients.append(client)

@@ -109,7 +109,7 @@ def test_every_fault_is_no_opinion_with_its_reason(served, desk, step, outcome, 
 def test_every_fault_of_the_wire_is_no_opinion(served, desk, fault, outcome):
     server = served(faults=fault)
     clock = Clock()
-    advisor, journal = desk(server, timeout_s=0.04 if fault == "drip@1" else 1.0, clock=clock)
+    advisor, journal = desk(server, timeout_s={"drip@1": 0.04, "hang@1": 1.0}.get(fault, 60.0), clock=clock)
     opinion = advisor.ask(pictures(1)[0])
     assert (opinion.answer, opinion.outcome) == (None, outcome)
     (call,) = journal.calls()
