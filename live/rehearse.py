@@ -9,13 +9,9 @@ everything taken out that money could follow.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +20,14 @@ import msgspec
 from data.calendar import MINUTE_NS, SECOND_NS
 from data.errors import ConfigError, JournalError, UnavailableError, UsageError
 from live.account import Account, load_account
-from live.header import CHECKOUT
 from live.rehearse_account import rehearsal_text
 from live.rehearse_books import Compared, compare_books
 from live.rehearse_parity import Parity, alerts_of, decided, parity
+from live.rehearse_process import LOOK_S, Process, ask
 
-READY_S = 120.0
 QUIET_S = 120.0
 LEAST_QUIET_S = 4.0
-GOODBYE_S = 60.0
 DIFFERENT = 3
-LOOK_S = 0.1
 AGAIN = (UnavailableError.exit_code, 75, -signal.SIGKILL)
 """Exits after which a service starts the process again: no answer, for the time being, killed."""
 MOST_STARTS = 20
@@ -104,7 +97,7 @@ def rehearse(path: Path, wishes: Wishes) -> Rehearsed:
         raise UsageError(f"{wishes.folder} holds a rehearsal already; name another folder with --out")
     state = wishes.folder / "state"
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    box = _Process(
+    box = Process(
         [
             "-m", "live", "sandbox", "--tape", str(wishes.tape.resolve()), "--speed", f"{wishes.speed:g}",
             "--faults", wishes.faults, "--begin", str(wishes.begin), "--cash", f"{wishes.cash:g}", "--json",
@@ -123,7 +116,7 @@ def rehearse(path: Path, wishes: Wishes) -> Rehearsed:
 def _rehearsed(account: Account, wishes: Wishes, state: Path, told: dict[str, Any]) -> Rehearsed:
     told.pop("accounts", None)
     control = str(told["SANDBOX_URL"])
-    record = _ask(f"{control}/record")
+    record = ask(f"{control}/record")
     _take_login(wishes.folder / "sandbox" / "state", state, account)
     derived = wishes.folder / f"{account.name}.toml"
     warm = account.warm if wishes.begin else 0
@@ -133,11 +126,11 @@ def _rehearsed(account: Account, wishes: Wishes, state: Path, told: dict[str, An
     try:
         start_ns = service.watch(control)
         if service.runner.is_running:
-            _ask(f"{control}/close", b"")  # nothing trades or fails any more: what happened can now be learnt
+            ask(f"{control}/close", b"")  # nothing trades or fails any more: what happened can now be learnt
             time.sleep(max(QUIET_S / wishes.speed, LEAST_QUIET_S))
     finally:
         service.runner.end(signal.SIGTERM)
-    record = _ask(f"{control}/record")
+    record = ask(f"{control}/record")
     return _told(account, wishes, state, record, service, start_ns)
 
 
@@ -179,14 +172,6 @@ def _take_login(source: Path, state: Path, account: Account) -> None:
             made.rename(state / f"{account.name}.{suffix}")
 
 
-def _ask(url: str, body: bytes | None = None) -> dict[str, Any]:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    request = urllib.request.Request(url, data=body)  # noqa: S310  # the sandbox's own address, of loopback
-    with opener.open(request, timeout=20.0) as answer:
-        told: dict[str, Any] = json.loads(answer.read())
-    return told
-
-
 class _Service:
     """The live process as a service keeps it: started again after a death, and after it gave up for the time being."""
 
@@ -200,7 +185,7 @@ class _Service:
         wishes, start_ns, span_ns = self._wishes, 0, int(self._wishes.minutes * MINUTE_NS)
         deaths: list[int] = []
         while True:
-            clock = _ask(f"{control}/clock")
+            clock = ask(f"{control}/clock")
             if not start_ns and clock["listening"]:
                 start_ns = int(clock["now"])
                 deaths = [start_ns + span_ns * (i + 1) // (wishes.kills + 1) for i in range(wishes.kills)]
@@ -215,77 +200,6 @@ class _Service:
                 self.runner = self._start()
             time.sleep(LOOK_S)
 
-    def _start(self) -> _Process:
+    def _start(self) -> Process:
         self.starts += 1
-        return _Process(self._command, self._wishes.folder / f"run-{self.starts}", self._environment)
-
-
-class _Process:
-    """A process of ours, its output in files beside `base`."""
-
-    def __init__(self, arguments: list[str], base: Path, environment: Any) -> None:
-        self._out, self._err = base.with_suffix(".out"), base.with_suffix(".log")
-        with self._out.open("wb") as out, self._err.open("wb") as err:
-            self._process = subprocess.Popen(  # noqa: S603  # this program
-                [sys.executable, *arguments],
-                cwd=CHECKOUT,
-                env=dict(environment) | {"PYTHONPATH": str(CHECKOUT)},
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-            )
-
-    @property
-    def code(self) -> int:
-        """How it ended; 0 while it runs."""
-        return self._process.poll() or 0
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it has not ended."""
-        return self._process.poll() is None
-
-    def first_document(self) -> dict[str, Any]:
-        """The JSON that it prints once it is ready.
-
-        Raises:
-            UnavailableError, ConfigError, UsageError: it did not get that far; in its own words.
-        """
-        end = time.monotonic() + READY_S
-        while time.monotonic() < end:
-            text = self._out.read_text("utf-8")
-            if text.rstrip().endswith("}"):
-                self._out.unlink()  # it holds keys, if only of a sandbox
-                return dict(json.loads(text))
-            if not self.is_running:
-                words = self.last_words() or "the sandbox did not start"
-                raise (UsageError if self._process.returncode == UsageError.exit_code else UnavailableError)(words)
-            time.sleep(LOOK_S)
-        raise UnavailableError("the sandbox is not ready after two minutes; try again")
-
-    def document(self) -> dict[str, Any]:
-        """The JSON that it printed at its end, nothing where it did not."""
-        try:
-            return dict(json.loads(self._out.read_text("utf-8")))
-        except ValueError:
-            return {}
-
-    def errors(self) -> list[str]:
-        """Every line that it said on standard error."""
-        return self._err.read_text("utf-8", "replace").splitlines()
-
-    def last_words(self) -> str:
-        """The last of them."""
-        said = self.errors()
-        return said[-1].removeprefix("error: ") if said else ""
-
-    def end(self, number: int) -> int:
-        """Ask it to end, and see to it; the exit code."""
-        if self.is_running:
-            self._process.send_signal(number)
-        try:
-            return self._process.wait(GOODBYE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
+        return Process(self._command, self._wishes.folder / f"run-{self.starts}", self._environment)
