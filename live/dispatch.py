@@ -1,8 +1,9 @@
 """The queue between the core and the broker: exits before entries, and entries only as long as they are fresh.
 
-What waits here is in the journal and has provably not left: an entry whose deadline passes expires, an order that is
-taken back before its turn is cancelled, and after a crash the queue is made again from the journal. The budget is the
-broker's own (`VenueBroker.wait_s`): what it has no room for waits here, where it can still expire.
+What waits here has provably not left, and is in the journal before anything else is done: an entry whose deadline
+passes expires, an order that is taken back before its turn is cancelled, and after a crash the queue is made again from
+the journal. The budget is the broker's own (`VenueBroker.wait_s`): what it has no room for waits here, where it can
+still expire.
 """
 
 from __future__ import annotations
@@ -83,16 +84,26 @@ class Dispatch:
 
         now_ns: as `put` has its times; 0 is before all of them.
         """
-        priorities: tuple[Priority, ...] = ("exit", "entry")
-        for priority in priorities:
-            ready = (each for each in self._waiting if each.priority == priority and each.not_before_ns <= now_ns)
-            first = next(ready, None)
-            if first is not None and wait_s(priority) <= 0.0:
-                self._waiting.remove(first)
-                return first.command
-        return None
+        first = self._first(wait_s, now_ns)
+        if first is None:
+            return None
+        self._waiting.remove(first)
+        return first.command
+
+    def is_ready(self, wait_s: Callable[[Priority], float], now_ns: int = 0) -> bool:
+        """Whether `take` would give something."""
+        return self._first(wait_s, now_ns) is not None
 
     def due_s(self, wait_s: Callable[[Priority], float], now_ns: int = 0) -> float | None:
         """Seconds until something may go; None where nothing waits."""
         waits = [max(wait_s(each.priority), (each.not_before_ns - now_ns) / SECOND_NS) for each in self._waiting]
         return min(waits) if waits else None
+
+    def _first(self, wait_s: Callable[[Priority], float], now_ns: int) -> Waiting | None:
+        priorities: tuple[Priority, ...] = ("exit", "entry")
+        for priority in priorities:
+            ready = (each for each in self._waiting if each.priority == priority and each.not_before_ns <= now_ns)
+            first = next(ready, None)
+            if first is not None and wait_s(priority) <= 0.0:
+                return first
+        return None

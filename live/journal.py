@@ -5,7 +5,8 @@
 
 Each record's checksum covers the one before it, so that nothing can be changed, taken out or put in unseen; `head`
 holds the last one, so that nothing can be cut off. An event and its commands are one transaction: after a crash the
-file holds both or neither. SQLite runs in WAL mode with synchronous=FULL over one connection.
+file holds both or neither. SQLite runs in WAL mode with synchronous=FULL over one connection: a commit is one sync of
+the log, and never more on the way of an order, for the log is folded into the file when nobody waits (`rest`).
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ SAFE_SQLITE = (3, 51, 3)
 LOCKED_TRIES = 40
 """Times the journal tries to become a write-ahead log, 50 ms apart, while a reader holds it."""
 MEMORY = ":memory:"
+REST_PAGES = 250
+"""Pages of 4 kB in the log that make folding it in worth a rest: some eighty commits of a row with orders."""
+MOST_PAGES = 1_000
+"""Pages at which it is folded in by the commit itself, where no rest came."""
 
 _TABLES = """
 CREATE TABLE record (seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, body BLOB NOT NULL, checksum BLOB NOT NULL) STRICT;
@@ -81,6 +86,10 @@ class Journal(Protocol):
         """Make all that was appended durable."""
         ...
 
+    def rest(self) -> None:
+        """Nothing waits just now: do what would else make a later commit slow."""
+        ...
+
     def check_writer(self) -> None:
         """Stop where another process has written behind our last record: it has taken over."""
         ...
@@ -108,9 +117,11 @@ class SqliteJournal:
         self._seq = -1
         self._checksum = b""
         self._open = False
+        self._logged = self._folded = 0
         try:
             self._db: Any = apsw.Connection(str(path))
             self._db.set_busy_timeout(2_000)
+            self._db.set_wal_hook(self._count)
         except apsw.Error as error:
             raise self._damaged(0, error) from error
 
@@ -192,6 +203,13 @@ class SqliteJournal:
         except apsw.Error as error:
             raise self._failed(error) from error
         self._open = False
+        if self._logged - self._folded >= MOST_PAGES:
+            self._fold()
+
+    def rest(self) -> None:
+        """Nothing waits just now: fold a log that has grown into the file, which takes several writes and a sync."""
+        if not self._open and self._logged - self._folded >= REST_PAGES:
+            self._fold()
 
     def check_writer(self) -> None:
         """
@@ -264,6 +282,22 @@ class SqliteJournal:
                 if not waiting:
                     raise
                 time.sleep(0.05)
+
+    def _count(self, _connection: Any, _name: str, pages: int) -> int:
+        """Told by SQLite after every commit, how many pages the log has; it begins anew once all of it is folded in."""
+        self._folded = self._folded if pages >= self._logged else 0
+        self._logged = pages
+        return 0
+
+    def _fold(self) -> None:
+        """What readers still need stays in the log, and is tried again when it has grown as much once more."""
+        try:
+            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.BusyError:  # another process does it
+            pass
+        except apsw.Error as error:
+            raise self._failed(error) from error
+        self._folded = self._logged
 
     def _begin(self) -> None:
         if not self._open:

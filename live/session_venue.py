@@ -1,7 +1,11 @@
 """A session with a broker over a network: every request is durable before it leaves, and one is made at a time.
 
-    row, news, answers -> journal -> core -> journal -> commit -> Dispatch -> [mark as sent, commit] -> Call -> broker
-                                                                               answers <- journal <- commit <─┘
+    row, news, answers -> journal -> core -> journal -> Dispatch -> mark as sent -> commit -> Call -> broker
+                                                        answers <- journal <- core <- journal <────────┘
+
+An order that leaves at once is made durable by one commit: the row, the intent and the mark that it is being sent. One
+that has to wait is durable while it waits, and is marked by another commit when its turn comes; an answer is committed
+with the mark of the order behind it, or by itself. What is not marked has provably not left.
 
 The session never calls the broker by itself. It says what is to be done next (`next_call`), whoever drives it runs that
 where it may block, and brings the result back (`done`): a shell on a thread, a test or a simulator through `pump`.
@@ -110,7 +114,7 @@ class VenueSession(Session):
         self._books_due: Why | None = None
         self._open_failures = 0
         self._not_before_ns = 0
-        self._long = False
+        self._owed = self._long = False
         limits = core.desk.tally.limits
         self._reconcile_ns = int((limits.reconcile_every_s or RECONCILE_S) * SECOND_NS)
         self._silence_ns = int((limits.max_order_stream_silence_s or SILENCE_S) * SECOND_NS * speed)
@@ -161,7 +165,7 @@ class VenueSession(Session):
         if self.core.counts.rows % DIGEST_EVERY == 0:
             self._digest()
             self._unfinished.forget(self.core)
-        self._commit()
+        self._commit_soon()
 
     def tell(self, event: Operator | Timer | News | Snapshot | PersonSays) -> None:
         """Take in what neither the market nor the broker said."""
@@ -188,10 +192,12 @@ class VenueSession(Session):
         if self._busy is not None or now < self._not_before_ns:
             return None
         call = self._next(now)
-        if call is not None:
-            self.journal.check_writer()
-            self._busy = call
-            self._mark("open.before" if call.task == "open" else _POINTS[call.task][0])
+        if call is None:
+            self.journal.rest()
+            return None
+        self.journal.check_writer()
+        self._busy = call
+        self._mark("open.before" if call.task == "open" else _POINTS[call.task][0])
         return call
 
     def done(self, call: Call, result: Result) -> None:
@@ -214,7 +220,7 @@ class VenueSession(Session):
             self._compare(call, result.books, now)
         if self.opened:
             self._around()
-        self._commit()
+        self._commit_soon()
 
     def due_s(self) -> float:
         """Seconds until `next_call` may have something, as it stands now; 0 where it may at once."""
@@ -256,10 +262,10 @@ class VenueSession(Session):
             return Call("open", known=self._unfinished.known(self.core), why="start")
         for stale in self.dispatch.expired(now):
             self._take(OrderExpired(now, stale.order_id))
-        self._commit()
         if (command := self.dispatch.take(self.broker.wait_s, now)) is not None:
             self._send(command, now)
             return Call("handle", command)
+        self._commit()
         if self._books_due is None and now - self._compared_ns >= self._reconcile_ns:
             self._books_due = "timer"
         if self._books_due is not None and self.broker.wait_s("poll") <= 0.0:
@@ -275,16 +281,26 @@ class VenueSession(Session):
         return None
 
     def _send(self, command: Order, now: int) -> None:
-        """Mark it as sent, durably; what is not so marked has provably not left."""
-        if isinstance(command, Cancel):
-            return
+        """Mark it as sent, durably; what is not so marked has provably not left. A cancel needs no mark."""
         if isinstance(command, Protect) and command.amends:
             self._take(AmendSent(now, command.order_id, key_of(command)))
-        else:
+        elif not isinstance(command, Cancel):
             self._take(OrderSent(now, command.order_id))
         self._commit()
         if isinstance(command, Submit):
             self.on_sent(command)
+
+    def _commit_soon(self) -> None:
+        """Commit; or leave it to the next call, where that is an order which leaves at once, once in a row."""
+        ready = self.opened and self._busy is None and self.now() >= self._not_before_ns
+        if ready and not self._owed and self.dispatch.is_ready(self.broker.wait_s, self.now()):
+            self._owed = True
+        else:
+            self._commit()
+
+    def _commit(self) -> None:
+        super()._commit()
+        self._owed = False
 
     def _take(self, event: Event) -> None:
         """Journal, decide, journal; what is to be sent waits its turn."""

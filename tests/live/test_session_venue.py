@@ -159,15 +159,50 @@ def test_nothing_leaves_before_it_is_durable(start, venue, bars_of, path):
     session = start()
     row = market(bars_of, [BUY])[0]
     session.row(row)
-    submitted, sent = sent_orders(path)
-    assert len(submitted) == 1
-    assert sent == []
+    assert session.queue == 1
+    assert sent_orders(path) == ([], [])
     call = session.next_call()
     assert call.task == "handle"
-    assert sent_orders(path) == (submitted, submitted)
+    (key,) = session.core.orders
+    assert sent_orders(path) == ([key], [key])
     assert venue.orders == {}
     session.done(call, call.run(session.broker))
-    assert [order.key for order in venue.orders.values()] == submitted
+    assert next(iter(venue.orders.values())).key == key
+
+
+def test_what_has_to_wait_is_durable_while_it_waits_and_not_marked(start, bars_of, path):
+    session = start()
+    first, second = market(bars_of, [BUY, SELL])
+    session.row(first)
+    call = session.next_call()
+    session.row(second)  # the call is under way
+    submitted, sent = sent_orders(path)
+    assert submitted == sent == list(session.core.orders)
+    journal = SqliteJournal.open(path)
+    assert decode_event(list(steps(journal))[-1].event).ts == second.ts
+    journal.close()
+    session.done(call, call.run(session.broker))
+
+
+def test_two_rows_never_wait_for_one_commit(start, bars_of, path):
+    session = start()
+    for row in market(bars_of, [BUY, NOTHING]):
+        session.row(row)
+    submitted, sent = sent_orders(path)
+    assert submitted == list(session.core.orders)
+    assert sent == []
+
+
+def test_a_row_that_was_not_durable_is_heard_again_and_nothing_has_left(start, venue, bars_of):
+    session = start()
+    (row,) = market(bars_of, [BUY])
+    session.row(row)
+    session = start()
+    assert session.core.last_ts < row.ts
+    assert venue.orders == {}
+    session.row(row)
+    settle(session, lambda: session.core.positions[0] > 0.0)
+    assert len(venue.orders) == 1
 
 
 def test_new_risk_waits_for_its_moment_and_an_exit_for_none(start, venue, clock, bars_of, path):
@@ -207,7 +242,7 @@ def test_a_restart_does_not_forget_the_moment(start, venue, clock, bars_of):
 
 
 def test_an_order_that_never_left_expires_after_a_restart(start, venue, bars_of):
-    session = start()
+    session = start(delay_s=lambda _ts: 2e9)
     session.row(market(bars_of, [BUY])[0])
     session = start(begin=False)
     session.clock.sleep(60.0)
