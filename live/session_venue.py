@@ -37,6 +37,7 @@ from live.core.events import (
     OrderExpired,
     OrderSeen,
     OrderSent,
+    OrderUnknown,
     PersonSays,
     Row,
     Snapshot,
@@ -44,6 +45,7 @@ from live.core.events import (
     decode_event,
 )
 from live.core.facts import GATES
+from live.core.orders import State
 from live.day_trades import DayTrades
 from live.dispatch import LONG, Dispatch, Order
 from live.journal import Journal, steps
@@ -57,6 +59,8 @@ POLL_AFTER_SEND_S = 0.25
 OPEN_AGAIN_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 RECONCILE_S = 60.0
 GAP_S = 20
+DOUBT_S = 40
+"""How soon the books are compared after an answer was lost: when lists of orders begin to be evidence."""
 SILENCE_S = 5.0
 
 DEPTH_EVERY_S = 2.0
@@ -208,6 +212,8 @@ class VenueSession(Session):
         self._poll_soon = call.task == "handle"
         for event in result.events:
             self._take(event)
+            if isinstance(event, OrderUnknown):  # the books may tell that it never arrived
+                self._compared_ns = min(self._compared_ns, now - self._reconcile_ns + DOUBT_S * SECOND_NS)
         if result.error is not None:
             self._failed(call, result.error, now)
         else:
@@ -331,9 +337,10 @@ class VenueSession(Session):
         )
         self.clock_skew_ms = books.clock_skew_ms
         orders = [OrderSeen(key, "working") for key in books.open_orders]
-        self._take(Snapshot(now, call.why, books.positions, books.cash, orders))
+        self._take(Snapshot(now, call.why, books.positions, books.cash, orders, absent=books.absent))
         self._compared_ns = now
-        if self.core.findings.gaps:  # what open orders explain is looked at again, when their news has had time to come
+        doubts = any(order.state is State.UNKNOWN for order in self.core.desk.tally.state.open)
+        if self.core.findings.gaps or doubts:  # looked at again soon, when news has had time to come
             self._compared_ns -= self._reconcile_ns - GAP_S * SECOND_NS
         if not self.core.findings.differences:
             self.reconciled_ns = now

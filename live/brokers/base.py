@@ -52,7 +52,7 @@ class Books(msgspec.Struct, frozen=True):
     """What the broker says the account holds: signed shares of every symbol held, cash, keys of its open orders.
 
     equity, settled_cash, clock_skew_ms (ours less theirs): NaN where it does not say. day_trades,
-    good_faith_violations: None likewise, day_trade_regime: "".
+    good_faith_violations: None likewise, day_trade_regime: "". absent: keys of ours that it provably never had.
     """
 
     positions: dict[str, float]
@@ -64,6 +64,7 @@ class Books(msgspec.Struct, frozen=True):
     good_faith_violations: int | None = None
     day_trade_regime: Literal["", "legacy_pdt", "intraday_margin", "off"] = ""
     clock_skew_ms: float = nan
+    absent: list[str] = []
 
 
 class Broker(Protocol):

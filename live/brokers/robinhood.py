@@ -156,8 +156,10 @@ class RobinhoodRoute:
         found: dict[str, Seen] = {}
         for ticket in tickets:
             order = next((each for each in told if self._is(each, ticket)), None)
+            ticket.likely = False
             if order is None and not ticket.venue_id:
                 order = self._bylikeness(ticket, tickets, told)
+                ticket.likely = order is None and any(self._may_be(each, ticket) for each in told)
             if order is not None:
                 self._claimed[text(order.get("id"))] = ticket.key
                 found[ticket.key] = seen_of(order, ticket.key)
@@ -261,6 +263,11 @@ class RobinhoodRoute:
 
     def _is(self, row: Mapping[str, Any], ticket: Ticket) -> bool:
         return bool(ticket.venue_id and row.get("id") == ticket.venue_id) or row.get("ref_id") == ticket.key
+
+    def _may_be(self, row: Mapping[str, Any], ticket: Ticket) -> bool:
+        """Whether the order may be this one, whoever else's it may be, and whenever it says that it was made."""
+        mine = self._claimed.get(str(row.get("id")), ticket.key) == ticket.key
+        return mine and not row.get("ref_id") and likeness(row) == wanted(ticket)
 
     def _bylikeness(
         self, ticket: Ticket, tickets: Sequence[Ticket], rows: Sequence[Mapping[str, Any]]

@@ -5,7 +5,8 @@
 
 * A lost answer is UNKNOWN, and counts until the broker tells. Only its documented no is a refusal.
 * A resend carries the same key, and is told of (`OrderSent`) one `poll` before it leaves, so that it is durable.
-* Not finding an order proves nothing by itself: an order that stays unknown is quarantined, never called rejected.
+* Not finding an order proves nothing by itself. Whole lists of the broker's that do not have it, several in a row, long
+  after the last try, are evidence (`Books.absent`); an order that stays unknown for longer is quarantined.
 * An exit waits until the protection that holds its shares is gone.
 * Exits before entries before polls, within the budget; Retry-After is obeyed.
 
@@ -23,6 +24,7 @@ from data.calendar import SECOND_NS
 from data.errors import AuthError, UnavailableError
 from data.rows import BookSnap
 from data.sources.base import Clock, WallClock
+from data.sources.rehearsal import RehearsalClock
 from live.brokers.base import Books, Capabilities, Known, Priority
 from live.brokers.wire import Busy, Duplicate, Lost, NotSent, Refused, WireError
 from live.brokers.wire_budget import Budget
@@ -48,8 +50,9 @@ class Desk:
     def __init__(self, route: Route, clock: Clock | None = None, patience: Patience | None = None) -> None:
         self.route = route
         self.capabilities: Capabilities = route.capabilities
-        self.patience = patience or Patience()
         self.clock = WallClock() if clock is None else clock
+        speed = self.clock.speed if isinstance(self.clock, RehearsalClock) else 1.0
+        self.patience = patience or Patience().at(speed)
         self.budget = Budget(self.capabilities.requests_a_minute, self.clock)
         self.trouble = ""
         self.fresh_s = self.patience.fresh_s
@@ -57,7 +60,7 @@ class Desk:
         self._unheard = ""
         self._tickets: dict[str, Ticket] = {}
         self._guards = Guards(self)
-        self._looked = self._heard = 0
+        self._looked = self._heard = self._unheard_ns = 0
         self._lock = threading.RLock()
 
     def open(self, known: Sequence[Known] = ()) -> None:
@@ -104,7 +107,7 @@ class Desk:
             if self._look_is_due():
                 events += self.look("poll")
             elif not self._out():
-                self._unheard = ""  # there is nothing to hear of
+                self._unheard, self._unheard_ns = "", 0  # there is nothing to hear of
             for ticket in list(self._tickets.values()):
                 events += self._forward(ticket)
             return events + self._guards.advance()
@@ -129,7 +132,8 @@ class Desk:
             self.trouble = ""
             names = {ticket.key: ticket.order_id for ticket in self._tickets.values()}
             names |= {ticket.venue_id: ticket.order_id for ticket in self._tickets.values() if ticket.venue_id}
-            return replace(told, open_orders=list(dict.fromkeys(names.get(key, key) for key in told.open_orders)))
+            alive = list(dict.fromkeys(names.get(key, key) for key in told.open_orders))
+            return replace(told, open_orders=alive, absent=self._absent(alive))
 
     def depth(self, symbols: Sequence[str]) -> list[BookSnap]:
         """The price books of up to `depth_symbols` symbols, out of what the budget leaves for looking.
@@ -150,8 +154,10 @@ class Desk:
 
     @property
     def deaf(self) -> str:
-        """Why news of our orders does not reach us, "" where it does."""
-        return self._unheard or self.route.deaf()
+        """Why news of our orders does not reach us, "" where it does; one look that fails is followed by another."""
+        since, why = self._unheard_ns, self._unheard
+        silent = since and self.now() - since >= self.patience.deaf_s * SECOND_NS
+        return (why if silent else "") or self.route.deaf()
 
     @property
     def token_until(self) -> int:
@@ -186,6 +192,7 @@ class Desk:
             return refused
         doubt = ticket.unknown_ns > 0  # an earlier try may have registered: only finding the order ends that
         ticket.sent_ns, ticket.cleared, ticket.told_unknown = self.now(), False, False
+        ticket.absences = 0
         try:
             seen = self.route.place(ticket)
         except (Refused, AuthError) as no:  # a request without a good token is not looked at
@@ -213,6 +220,8 @@ class Desk:
         except Lost as lost:
             self._fails(lost)
             return self._lost(ticket, str(lost))
+        finally:
+            ticket.settled_ns = self.now()
         self._answered()
         return learn(ticket, seen, self.now())
 
@@ -221,22 +230,24 @@ class Desk:
         out = self._out()
         if not out or not self.budget.claim(priority):
             return []
-        self._looked = self.now()
+        began = self._looked = self.now()
         try:
             found = self.route.look(out)
         except (WireError, AuthError) as error:
             self._fails(error)
             self._unheard = f"the broker does not say what became of our orders ({error})"
+            self._unheard_ns = self._unheard_ns or self.now()
             return []
         self._answered()
         self._heard = self.now()
-        self._unheard = self.trouble = ""
+        self._unheard, self._unheard_ns, self.trouble = "", 0, ""
         events: list[BrokerEvent] = []
         for ticket in out:
             if (seen := found.get(ticket.key)) is not None:
                 events += learn(ticket, seen, self.now())
             elif ticket.stage == "unknown":
                 ticket.missed += 1
+                ticket.absences = ticket.absences + 1 if self._counts(ticket, began) else 0
                 events += self._lost(ticket, "not found yet")
         return events
 
@@ -393,6 +404,28 @@ class Desk:
         reason = "taken back before it was sent" if ticket.cancel_wanted else "too old to be sent; nothing had left"
         return [OrderRefused(self.now(), ticket.order_id, reason)]
 
+    def _counts(self, ticket: Ticket, began: int) -> bool:
+        """Whether a whole list, asked for at `began`, that does not have the order says anything.
+
+        No request of its key is under way, and the last one is longer ago than the broker needs to show an order, by a
+        good deal: it may have been held up on its way, or the list come from an old copy. Never where the broker has
+        said that it knows the key, or where an order in the list may be this one.
+        """
+        least_s = max(self.patience.absent_s, 3.0 * self.capabilities.visibility_delay_s)
+        late = began - ticket.settled_ns >= least_s * SECOND_NS
+        return late and self.capabilities.list_includes_closed and not ticket.registered and not ticket.likely
+
+    def _absent(self, alive: Sequence[str]) -> list[str]:
+        """Orders of which the broker's lists are the evidence that it never had them; they are over."""
+        found = []
+        for ticket in self._out():
+            never = ticket.stage == "unknown" and not ticket.cleared and not ticket.filled and not ticket.accepted
+            if never and ticket.absences >= self.patience.absent_looks and ticket.order_id not in alive:
+                ticket.stage, ticket.ended = "over", "dropped"
+                if not ticket.quiet or self._guards.never(ticket):
+                    found.append(ticket.order_id)
+        return found
+
     def _is_fresh(self, ticket: Ticket) -> bool:
         return self.now() - ticket.born_ns < self.patience.fresh_s * SECOND_NS
 
@@ -416,8 +449,10 @@ class Desk:
         return self.now() - self._looked >= pace * SECOND_NS
 
     def _adopt(self, known: Known) -> None:
-        """An order of an earlier process: out, until the broker tells."""
+        """An order of an earlier process: out, until the broker tells. Taken up once, however often it is opened."""
         command = known.command
+        if key_of(command) in self._tickets:
+            return
         exits = isinstance(command, Protect) or command.reason not in ENTRIES
         ticket = Ticket(command.order_id, key_of(command), command, command.quantity, exits, stage="unknown")
         ticket.born_ns = ticket.sent_ns = command.ts
@@ -425,6 +460,7 @@ class Desk:
         ticket.filled, ticket.paid, ticket.executions = known.filled, known.paid, set(known.executions)
         ticket.fees, ticket.by_sums = known.fees, not known.executions and known.filled > 0.0
         ticket.cleared, ticket.unknown_ns = False, self.now()
+        ticket.settled_ns = self.now()  # of when the earlier process last sent it, only its end is known
         self.track(ticket)
         if isinstance(command, Protect):
             self._guards.adopt(command, ticket)

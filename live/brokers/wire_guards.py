@@ -92,6 +92,14 @@ class Guards:
         alone = all(other is ticket for other in guard.standing)
         return alone and abs(ticket.command.quantity - since - ticket.quantity) < 1e-9
 
+    def never(self, ticket: Ticket) -> bool:
+        """Whether the broker has had none of this ticket's protection, under any key; that is then its end."""
+        guard = self._guards.get(ticket.order_id)
+        if guard is None or guard.told or guard.standing or guard.accepted or guard.filled:
+            return False
+        guard.told = True
+        return True
+
     def resize(self, ticket: Ticket) -> bool:
         """Let a ticket that never left ask for what there is to protect by now; False where that is nothing."""
         guard = self._guards.get(ticket.order_id)

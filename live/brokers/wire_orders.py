@@ -71,7 +71,9 @@ class Seen(msgspec.Struct, frozen=True):
 class Ticket:
     """One order at the broker. key: its name there; ours, but for an amended protection.
 
-    quiet: its end is told by the protection that it is a part of. born_ns: when it was asked for.
+    quiet: its end is told by the protection that it is a part of. born_ns: when it was asked for. settled_ns: since
+    when no request of its key is under way. absences: whole lists in a row, late enough to count, that do not have it.
+    likely: the last list has an order that may be this one.
     """
 
     order_id: str
@@ -93,6 +95,9 @@ class Ticket:
     quarantined: bool = False
     unknown_ns: int = 0
     missed: int = 0
+    settled_ns: int = 0
+    absences: int = 0
+    likely: bool = False
     cancel_wanted: bool = False
     cancel_sent_ns: int = 0
     venue_id: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from data.rows import BookSnap
@@ -20,6 +20,9 @@ class Patience:
     settle_s: at once for a cancel that an exit waits for, in steps of settle_step_s; then from poll to poll.
     cancel_again_s: before a cancel is repeated. resends: with the same key.
     quarantine_s: unknown for so long, and a person is called.
+    deaf_s: looks that fail for so long, and news of our orders is said not to come.
+    absent_s: after the last try, before a list that does not have an order says anything; absent_looks: so many of them
+    in a row are evidence.
     """
 
     look_s: float = 2.0
@@ -31,6 +34,19 @@ class Patience:
     cancel_again_s: float = 3.0
     resends: int = 1
     quarantine_s: float = 45.0
+    deaf_s: float = 3.0
+    absent_s: float = 30.0
+    absent_looks: int = 3
+
+    def at(self, speed: float) -> Patience:
+        """The same on a clock that runs `speed` times as fast: what waits for machines waits as long as before.
+
+        How often is looked, how long a venue needs to show an order and what it lets be asked stay the tape's.
+        """
+        if speed <= 1.0:
+            return self
+        names = ("fresh_s", "budget_s", "settle_s", "settle_step_s", "quarantine_s", "deaf_s")
+        return replace(self, **{name: getattr(self, name) * speed for name in names})
 
 
 class Route(Protocol):
@@ -57,7 +73,10 @@ class Route(Protocol):
         ...
 
     def look(self, tickets: Sequence[Ticket]) -> dict[str, Seen]:
-        """Those of these orders that the broker has, by key; from whole lists only."""
+        """Those of these orders that the broker has, by key; from whole lists only.
+
+        Sets `likely` of a ticket that is not found, though the list has an order that may be it.
+        """
         ...
 
     def pushed(self) -> list[Seen]:

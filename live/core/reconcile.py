@@ -117,7 +117,7 @@ def _absent(desk: Desk, snapshot: Snapshot, key: str, commands: list[Command], f
         return
     if order.filled > 0.0 or order.state in (State.ACKED, State.WORKING, State.PARTIAL):
         findings.differences.append(f"order {key} is {order.state.value} with us, the broker has never had it")
-    elif order.state is State.JOURNALED:
+    elif order.state is State.JOURNALED or order.kind == "protect":  # of a protection: the position needs another
         commands += desk.ended(OrderAccepted(snapshot.ts, key), State.CANCELLED)
     else:
         commands += desk.refused(OrderRefused(snapshot.ts, key, "it never arrived"))

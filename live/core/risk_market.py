@@ -55,7 +55,7 @@ def collar(request: Request, state: State, limits: Limits) -> str:
         return f"limit={request.limit} mid={mid} hard_collar_pct={limits.hard_collar_pct:g}"
     if request.reduces or limits.collar_pct is None:
         return ""
-    room = max(limits.collar_pct / 100.0 * mid, (limits.collar_spreads or 0.0) * (ask - bid))
+    room = max(limits.collar_pct / 100.0 * max(ask, mid), (limits.collar_spreads or 0.0) * (ask - bid))
     share = limits.collar_pct / 100.0 + EXACT
     beyond = request.limit > ask * (1.0 + share) if request.side == "buy" else request.limit < bid * (1.0 - share)
     if beyond or not away <= room + (ask - bid) / 2.0 + EXACT * mid:
