@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import os
-import select
 import selectors
 import signal
 import socket
@@ -22,25 +20,24 @@ from typing import Any
 
 import msgspec
 
-from data.errors import ConfigError, DataError, OnetapeError, UnavailableError
+from data.errors import ConfigError
 from live.control import Control, Word
+from live.fleet_ask import answered
 from live.fleet_child import Source, spawn, trade
-from live.fleet_files import Fleet, Member, member_of
+from live.fleet_files import Fleet, Member
+from live.fleet_hub import HubMinder
 from live.fleet_limits import Use, uses
-from live.fleet_minder import Minder, heard, read_on, seen_of, send
+from live.fleet_minder import Minder, ended, heard, read_on, seen_of, send
 from live.fleet_notify import notify, watchdog_every_s
-from live.fleet_restart import ASKED, NEEDS_A_PERSON, Backoff
-from live.fleet_roll import Roll, last_line, verify
+from live.fleet_roll import Roll, verify
 from live.fleet_siblings import Siblings
-from live.fleet_state import DOWN, FleetStatus, Runner, holder, publish
+from live.fleet_state import DOWN, FleetStatus, Runner, publish
 from live.header import code_hash
 from live.hub import Hub
-from live.hub_socket import is_own, listening
+from live.hub_socket import listening
 
-GRACE_S = 20.0
 LOOK_EVERY_S = 1.0
 TICK_S = 0.25
-HUB = "hub"
 
 
 class Supervisor:
@@ -67,11 +64,10 @@ class Supervisor:
     ) -> None:
         self.fleet, self.source = fleet, source
         self.code = code_hash()
-        self._hub, self._again, self._tell = hub, again or [], tell
+        self._again, self._tell = again or [], tell
         now = self.now_s()
         self._minders = {member.name: Minder(fleet, member, now) for member in fleet.members}
-        self._hub_runner = Runner(HUB) if hub is not None else None
-        self._hub_backoff, self._hub_due, self._hub_handle = Backoff(fleet.restart, HUB), now, -1
+        self.hub = HubMinder(fleet, hub, self.code, now, tell) if hub is not None else None
         self._siblings = Siblings()
         self._uses: list[Use] = []
         self._over: set[str] = set()
@@ -123,7 +119,8 @@ class Supervisor:
             signal.set_wakeup_fd(old)
             for number, handler in before.items():
                 signal.signal(number, handler)
-            self._stop_hub()
+            if self.hub is not None and not self._exec:
+                self.hub.stop()
             self._selector.close()
             for each in (listener, wake, waker):
                 each.close()
@@ -145,196 +142,64 @@ class Supervisor:
             with contextlib.suppress(BlockingIOError):
                 wake.recv(4_096)
         elif what == "ask":
-            self._asked(listener)
+            answered(listener, self._answer)
 
     # --- starting and ending ----------------------------------------------------------------------------------------
 
     def _adopt(self) -> None:
         """Find the runners that an earlier supervisor left, and go on with them."""
-        for minder in self._minders.values():
-            pid = holder(minder.member.account.lock)
-            if pid:
-                self._begun(minder, pid, code="")
-                self._tell(f"{minder.member.name}: runs already as {pid}")
+        for name, minder in self._minders.items():
+            if minder.adopt(self.now_s()):
+                self._tell(f"{name}: runs already as {minder.runner.pid}")
         if self._wants_roll:
-            running = [name for name, minder in self._minders.items() if minder.runner.pid]
-            self._roll = Roll(self, running)
-        if self._hub_runner is not None:
-            pid = holder(self.fleet.state / "hub.lock")
-            if pid:
-                self._hub_runner.pid, self._hub_runner.state = pid, "running"
-                self._hub_handle = os.pidfd_open(pid)
-
-    def _begun(self, minder: Minder, pid: int, code: str) -> None:
-        runner = minder.runner
-        runner.pid, runner.state, runner.since, runner.code = pid, "running", time.time_ns(), code
-        runner.next_start, runner.said = 0, ""
-        minder.due_s = minder.kill_s = None
-        minder.heard_s = self.now_s()
-        try:
-            minder.handle = os.pidfd_open(pid)
-        except OSError:
-            minder.handle = None
+            self._roll = Roll(self, [name for name, minder in self._minders.items() if minder.runner.pid])
+        if self.hub is not None:
+            self.hub.adopt()
 
     def _start(self) -> None:
         now = self.now_s()
-        if self._hub_runner is not None and not self._hub_runner.pid and now >= self._hub_due and not self._ending:
-            self._start_hub(self._hub_runner)
+        if self.hub is not None:
+            self.hub.look(now, ending=self._ending)
+            if self.hub.failed and not self.source.live and not self._ending:
+                self.failed = f"no rows: {self.hub.failed}"
+                self.end()
         for minder in self._minders.values():
             if minder.due_s is None or now < minder.due_s or minder.runner.pid:
                 continue
             work = functools.partial(trade, minder.member.path, self.source, self.fleet.stagger)
-            pid = spawn(self.fleet.log_of(minder.member.name), minder.member.env, work)
+            pid = spawn(self.fleet.log_of(minder.name), minder.member.env, work)
             minder.runner.starts += 1
-            self._begun(minder, pid, self.code)
-            self._tell(f"{minder.member.name}: started as {pid}")
-
-    def _start_hub(self, runner: Runner) -> None:
-        from live.hub import serve
-        from live.lock import held
-
-        make, state = self._hub, self.fleet.state
-        assert make is not None  # noqa: S101  # there is a runner for it
-
-        def work() -> int:
-            import asyncio
-
-            with held(state / "hub.lock", HUB):
-                asyncio.run(serve(make()))
-            return 0
-
-        runner.pid = spawn(self.fleet.log_of(HUB), self.fleet.hub_env, work)
-        runner.state, runner.since, runner.code = "running", time.time_ns(), self.code
-        runner.starts += 1
-        self._hub_handle = os.pidfd_open(runner.pid)
-        self._tell(f"hub: started as {runner.pid}")
+            minder.begun(pid, self.code, now)
+            self._tell(f"{minder.name}: started as {pid}")
 
     def _reap(self) -> None:
-        for minder in self._minders.values():
-            if minder.runner.pid:
-                code = self._ended(minder.runner.pid, minder.handle)
-                if code is not None:
-                    self._gone(minder, code)
-                elif minder.kill_s is not None and self.now_s() >= minder.kill_s:
-                    minder.kill_s = None
-                    self._tell(f"{minder.member.name}: did not end, killed")
-                    send(minder.runner.pid, signal.SIGKILL)
-        runner = self._hub_runner
-        if runner is not None and runner.pid:
-            code = self._ended(runner.pid, self._hub_handle)
+        for name, minder in self._minders.items():
+            if not minder.runner.pid:
+                continue
+            code = ended(minder.runner.pid, minder.handle)
             if code is not None:
-                os.close(self._hub_handle)
-                self._hub_gone(runner, code)
-
-    def _hub_gone(self, runner: Runner, code: int) -> None:
-        """The hub ended: it is started again, or, where that would only bring the same, everything ends."""
-        runner.pid, runner.crashes = 0, runner.crashes + 1
-        runner.said = last_line(self.fleet.log_of(HUB))
-        if code in (*NEEDS_A_PERSON, DataError.exit_code):
-            runner.state, self._hub_due = "failed", float("inf")
-            self._tell(f"hub: failed (exit {code}; {runner.said})")
-            if not self.source.live:
-                self.failed = f"no rows: {runner.said}"
-                self.end()
-            return
-        wait_s = self._hub_backoff.crashed(self.now_s())
-        runner.state = "waiting"
-        self._hub_due = self.now_s() + (self.fleet.restart.most_s if wait_s is None else wait_s)
-        self._tell(f"hub: ended with {code} ({runner.said}); started again soon, the runners wait for it")
-
-    def _ended(self, pid: int, handle: int | None) -> int | None:
-        """The exit code of a process that is over, None while it runs; 1 where it was not our child."""
-        try:
-            done, status = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            if handle is None:
-                return 1
-            poll = select.poll()
-            poll.register(handle, select.POLLIN)
-            return 1 if poll.poll(0) else None
-        if not done:
-            return None
-        code = os.waitstatus_to_exitcode(status)
-        return code if code >= 0 else 128 - code
-
-    def _gone(self, minder: Minder, code: int) -> None:
-        runner, now = minder.runner, self.now_s()
-        if minder.handle is not None:
-            os.close(minder.handle)
-        minder.handle = minder.kill_s = None
-        runner.pid, runner.since = 0, time.time_ns()
-        runner.said = last_line(self.fleet.log_of(minder.member.name))
-        if minder.again and not self._ending:
-            minder.again = False
-            minder.due_s, runner.state = now, "starting"
-            return
-        if minder.stopping or code in ASKED:
-            runner.state, runner.said = "stopped", runner.said or "told to end"
-        elif code == 0:
-            runner.state = "done"
-        elif code in NEEDS_A_PERSON:
-            runner.state = "failed"
-            runner.said = f"{NEEDS_A_PERSON[code]}: {runner.said}"
-        else:
-            self._crashed(minder, code, now)
-        self._tell(f"{minder.member.name}: {runner.state} (exit {code}; {runner.said})")
-        self._publish()
-
-    def _crashed(self, minder: Minder, code: int, now: float) -> None:
-        runner = minder.runner
-        runner.crashes += 1
-        runner.said = runner.said if code != 128 + signal.SIGKILL else "it was killed"
-        wait_s = minder.backoff.crashed(now)
-        if wait_s is None and code == UnavailableError.exit_code:
-            wait_s = self.fleet.restart.most_s  # the venue is down, not the runner
-        if wait_s is None or self._ending:
-            runner.state = "looping" if wait_s is None else "stopped"
-            runner.said = f"crashed {runner.crashes} times, left down: {runner.said}"
-        else:
-            runner.state, minder.due_s = "waiting", now + wait_s
-            runner.next_start = time.time_ns() + int(wait_s * 1e9)
+                again = minder.coming_back
+                minder.gone(code, self.now_s(), ending=self._ending)
+                if minder.runner.pid:
+                    self._tell(f"{name}: runs already as {minder.runner.pid}")
+                elif not again:
+                    self._tell(f"{name}: {minder.runner.state} (exit {code}; {minder.runner.said})")
+                    self._publish()
+            elif minder.kill_s is not None and self.now_s() >= minder.kill_s:
+                minder.kill_s = None
+                self._tell(f"{name}: did not end, killed")
+                send(minder.runner.pid, signal.SIGKILL)
 
     def end(self, names: list[str] | None = None) -> None:
         """Tell runners to end in good order, and leave them down; all of them end the supervisor too."""
         for minder in self._named(names):
-            minder.stopping, minder.again = True, False
-            self._tell_to_end(minder)
-            if not minder.runner.pid and minder.runner.state not in DOWN:
-                minder.runner.state, minder.due_s = "stopped", None
+            minder.end(self.now_s())
         self._ending |= names is None
 
     def again(self, name: str) -> None:
         """End a runner in good order and start it anew; one that is down is started."""
-        minder = self._minders[name]
-        minder.member = member_of(minder.member.path)
-        minder.stopping = False
-        minder.backoff.forget()
-        minder.runner.crashes = 0
+        self._minders[name].again(self.now_s())
         self._siblings.forget(name)
-        if minder.runner.pid:
-            minder.again = True
-            self._tell_to_end(minder)
-        else:
-            minder.due_s, minder.runner.state = self.now_s(), "starting"
-
-    def _tell_to_end(self, minder: Minder) -> None:
-        if minder.runner.pid:
-            send(minder.runner.pid, signal.SIGTERM)
-            minder.kill_s = self.now_s() + GRACE_S
-
-    def _stop_hub(self) -> None:
-        runner = self._hub_runner
-        if runner is None or not runner.pid or self._exec:
-            return
-        send(runner.pid, signal.SIGTERM)
-        poll = select.poll()
-        poll.register(self._hub_handle, select.POLLIN)
-        if not poll.poll(5_000):
-            send(runner.pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(runner.pid, 0)
-        os.close(self._hub_handle)
-        runner.pid, runner.state = 0, "stopped"
 
     # --- for a roll -------------------------------------------------------------------------------------------------
 
@@ -350,7 +215,7 @@ class Supervisor:
 
     def checked(self, pid: int) -> int | None:
         """The exit code of a check, None while it goes on."""
-        return self._ended(pid, None)
+        return ended(pid, None)
 
     # --- looking ----------------------------------------------------------------------------------------------------
 
@@ -404,7 +269,7 @@ class Supervisor:
             said=time.time_ns(),
             code=self.code,
             runners=[minder.runner for minder in self._minders.values()],
-            hub=self._hub_runner,
+            hub=self.hub.runner if self.hub is not None else None,
             uses=self._uses,
             divergences=list(self._siblings.found.values()),
             rolling=self._roll.told if self._roll is not None else "",
@@ -412,25 +277,6 @@ class Supervisor:
         )
 
     # --- being asked ------------------------------------------------------------------------------------------------
-
-    def _asked(self, listener: socket.socket) -> None:
-        try:
-            line, _ = listener.accept()
-        except OSError:
-            return
-        with line:
-            line.settimeout(1.0)
-            try:
-                if not is_own(line):
-                    return
-                request = json.loads(line.recv(65_536))
-                answer = self._answer(request)
-            except (OSError, ValueError):
-                return
-            except OnetapeError as error:
-                answer = {"error": str(error)}
-            with contextlib.suppress(OSError):
-                line.sendall(json.dumps(answer).encode() + b"\n")
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         what = request.get("do")

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING
 
 from data.errors import OnetapeError
 from live.fleet_files import Stagger, read_env
+from live.fleet_restart import TAKEN
 from live.hub_feed import HubFeed
+from live.lock import InUseError
 
 if TYPE_CHECKING:
     from live.account import Account
@@ -76,6 +78,9 @@ def spawn(log: Path, env: Path | None, work: Callable[[], int]) -> int:
     try:
         _become(log, env)
         code = work()
+    except InUseError as error:
+        sys.stderr.write(f"error: {error}\n")
+        code = TAKEN
     except OnetapeError as error:
         sys.stderr.write(f"error: {error}\n")
         code = error.exit_code

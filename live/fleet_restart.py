@@ -17,6 +17,8 @@ NEEDS_A_PERSON = {
 """Exit codes that a restart would only bring again."""
 ASKED = (130, 143)
 """Exit codes of a runner that somebody told to end."""
+TAKEN = 75
+"""Exit code of a process of a fleet that found its lock taken: one that an earlier supervisor was just starting."""
 
 
 class Backoff:

@@ -3,6 +3,9 @@
 For each account: its journal, copied while the old runner goes on, is replayed with the new code; then the runner is
 stopped and started again, and once it is heard of its books must be what the old one said. What differs stops the roll:
 the accounts that are left go on with the code they run.
+
+The hub is last, once every account has shown that it decides as before: new rows from new code must not reach accounts
+that could not be told from those that are wrong. While it is away the runners wait for it and open nothing new.
 """
 
 from __future__ import annotations
@@ -24,10 +27,23 @@ SETTLE_S = 120.0
 HEARD_S = 1.0
 
 
+class HubHands(Protocol):
+    """What a roll may ask of the one who minds the hub."""
+
+    runner: Runner
+    failed: str
+
+    def again(self, now_s: float) -> None: ...
+    def readers(self) -> int: ...
+
+
 class Hands(Protocol):
     """What a roll may ask of the supervisor."""
 
     fleet: Fleet
+
+    @property
+    def hub(self) -> HubHands | None: ...
 
     def runner(self, name: str) -> Runner: ...
     def again(self, name: str) -> None: ...
@@ -40,17 +56,20 @@ class Roll:
     """Goes on by one small step whenever `look` is called. `told` says how far it is; `over` that it ended."""
 
     def __init__(self, hands: Hands, names: list[str]) -> None:
-        self._hands, self._left, self._all = hands, list(names), len(names)
+        self._hands, self._left, self._names, self._all = hands, list(names), list(names), len(names)
         self._checker = 0
         self._before: Status | None = None
         self._until = 0.0
         self._old = 0
-        self.over = not names
-        self.told = "" if names else "nothing to roll"
+        self.over = not names and hands.hub is None
+        self.told = "nothing to roll" if self.over else ""
 
     def look(self) -> None:
         """One step."""
         if self.over:
+            return
+        if not self._left:
+            self._look_hub()
             return
         name = self._left[0]
         runner = self._hands.runner(name)
@@ -109,8 +128,28 @@ class Roll:
     def _next(self, said: str) -> None:
         self._left.pop(0)
         self._until, self._before = 0.0, None
-        self.over = not self._left
+        self.over = not self._left and self._hands.hub is None
         self.told = f"{self._done()} run the new code" if self.over else said or f"{self._done()} rolled"
+
+    def _look_hub(self) -> None:
+        """The hub, once no account is left."""
+        hub, now = self._hands.hub, self._hands.now_s()
+        assert hub is not None  # noqa: S101  # without one the roll is over with the last account
+        if not self._until:
+            self._old, self._until = hub.runner.pid, now + SETTLE_S
+            self.told = f"{self._done()} rolled: starting the hub again, the runners wait for it"
+            hub.again(now)
+        elif hub.failed:
+            self._stop(f"stopped at the hub: it did not start with the new code ({hub.failed})")
+        elif hub.runner.pid not in (0, self._old) and hub.readers() >= self._running():
+            self.over = True
+            self.told = f"{self._done()} run the new code, the hub too"
+        elif now > self._until:
+            said = f"{hub.readers()} of {self._running()} runners hear it" if hub.readers() >= 0 else "it says nothing"
+            self._stop(f"stopped at the hub: {said} after {SETTLE_S:g} s")
+
+    def _running(self) -> int:
+        return sum(self._hands.runner(name).pid > 0 for name in self._names)
 
     def _stop(self, said: str) -> None:
         self.over = True

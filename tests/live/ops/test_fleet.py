@@ -22,10 +22,13 @@ from live.control import Control
 from live.fleet_child import pause_of
 from live.fleet_files import FleetLimits, Restart, Stagger, load_fleet, read_env, stagger_beside
 from live.fleet_limits import Seen, uses
-from live.fleet_restart import Backoff
+from live.fleet_minder import Minder, ended
+from live.fleet_restart import TAKEN, Backoff
 from live.fleet_siblings import Diary, Siblings
 from live.fleet_state import holder, read_status
 from live.fleet_tail import Tail
+
+PATIENCE_S = 300.0
 
 # --- files ----------------------------------------------------------------------------------------------------------
 
@@ -177,7 +180,7 @@ def fleet(checkout):
         def __call__(self, *words, **options):
             return subprocess.run(
                 [sys.executable, "-m", "live", "fleet", *map(str, words)],
-                cwd=checkout, capture_output=True, text=True, timeout=120, **options,
+                cwd=checkout, capture_output=True, text=True, timeout=PATIENCE_S, **options,
             )  # fmt: skip
 
         def start(self, *words, **options):
@@ -193,7 +196,7 @@ def fleet(checkout):
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(30)
+                process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
         process.communicate()
@@ -217,7 +220,7 @@ def home(accounts):
                 os.kill(pid, signal.SIGKILL)
 
 
-def until(condition, seconds=60.0, what=""):
+def until(condition, seconds=PATIENCE_S, what=""):
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, f"{what or 'it'} did not come within {seconds} s"
@@ -297,7 +300,7 @@ def test_a_killed_runner_is_started_again_alone_and_ends_with_the_same_books(fle
     until(lambda: rows_of(folder, "a1") > 50, what="a1")
     others = [runner(folder, name).pid for name in ("a0", "a2")]
     os.kill(holder(folder / "state" / "a1.lock"), signal.SIGKILL)
-    process.wait(120)
+    process.wait(PATIENCE_S)
     assert process.returncode == 0
     lines = told(fleet, folder)["accounts"]
     assert [(line["state"], line["rows"], line["crashes"]) for line in lines] == [
@@ -377,7 +380,50 @@ def test_a_supervisor_that_dies_leaves_its_runners_and_the_next_one_finds_them(f
     until(lambda: holder(folder / "state" / "a0.lock") not in (0, pids[0]))
     assert Control(folder / "state", "a0").standing().note == "no supervisor"
     second.terminate()
-    assert second.wait(60) == 0
+    assert second.wait(PATIENCE_S) == 0
+
+
+FIRST = """
+import pathlib, sys
+from live.lock import held
+with held(pathlib.Path(sys.argv[1]), "a0"):
+    sys.stdin.read()
+"""
+SECOND = """
+import os, pathlib, sys
+from live.fleet_child import Source, spawn, trade
+from live.fleet_files import Stagger
+path, tape, log = map(pathlib.Path, sys.argv[1:])
+pid = spawn(log, None, lambda: trade(path, Source(None, tape, 0.0), Stagger()))
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+def test_a_process_that_a_dead_supervisor_was_just_starting_is_taken_over(home, tape, checkout):
+    """It had no lock yet when the next supervisor looked, so a second one was started, which finds it taken."""
+    (member,) = (fleet := load_fleet([home(1)])).members
+    code = (
+        "import pathlib, sys; from live.lock import held\nwith held(pathlib.Path(sys.argv[1]), 'a0'): sys.stdin.read()"
+    )
+    first = subprocess.Popen([sys.executable, "-c", code, str(member.account.lock)], stdin=subprocess.PIPE)
+    try:
+        until(lambda: holder(member.account.lock) == first.pid, what="the first one's lock")
+        fleet.state.mkdir()
+        minder = Minder(fleet, member, 0.0)
+        second = subprocess.run(
+            [sys.executable, "-c", SECOND, member.path, tape(300), fleet.log_of("a0")], cwd=checkout
+        )
+        assert second.returncode == TAKEN
+        minder.begun(os.getpid(), "", 0.0)
+        minder.gone(TAKEN, 1.0, ending=False)
+        assert (minder.runner.state, minder.runner.pid, minder.runner.crashes) == ("running", first.pid, 0)
+        assert ended(first.pid, minder.handle) is None
+    finally:
+        first.kill()
+        first.communicate()
+    minder.gone(TAKEN, 2.0, ending=False)  # and where nobody has it any more, it is started again
+    assert (minder.runner.state, minder.runner.pid, minder.runner.crashes) == ("waiting", 0, 1)
+    assert minder.due_s > 2.0
 
 
 def test_a_hung_runner_is_killed_and_started_again(fleet, home, tape):
@@ -388,7 +434,7 @@ def test_a_hung_runner_is_killed_and_started_again(fleet, home, tape):
     os.kill(pid, signal.SIGSTOP)
     until(lambda: holder(folder / "state" / "a0.lock") not in (0, pid))
     process.terminate()
-    assert process.wait(60) == 0
+    assert process.wait(PATIENCE_S) == 0
     assert "not a word for 2.5 s" in process.communicate()[1]
 
 
@@ -401,7 +447,7 @@ def test_a_limit_of_the_fleet_halts_those_who_take_part_before_their_own_limits_
     assert state["limits"][0]["limit"] == "gross_usd"
     assert {line["halted"].split(":")[0] for line in state["accounts"]} == {"halt by fleet"}
     process.terminate()
-    process.wait(60)
+    process.wait(PATIENCE_S)
     assert "HALT: gross_usd" in process.communicate()[1]
 
 
@@ -450,6 +496,7 @@ def test_a_roll_restarts_everyone_on_the_new_code_and_nobody_is_lost(fleet, home
     folder = home(3)
     process = fleet.start("up", folder, "--replay", tape(3_000), "--speed", 300)
     until(lambda: rows_of(folder, "a2") > 20)
+    hub = holder(folder / "fleet" / "hub.lock")
     pids = [holder(folder / "state" / f"a{k}.lock") for k in range(3)]
     done = fleet("roll", folder)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -458,17 +505,22 @@ def test_a_roll_restarts_everyone_on_the_new_code_and_nobody_is_lost(fleet, home
     assert all(after)
     assert set(after).isdisjoint(pids)
     assert read_status(folder / "fleet").pid == process.pid
+    assert holder(folder / "fleet" / "hub.lock") not in (0, hub)
+    assert done.stdout.index("starting a2 again") < done.stdout.index("starting the hub again")
+    assert "3 of 3 run the new code, the hub too" in done.stdout
     rows = rows_of(folder, "a0")
-    until(lambda: rows_of(folder, "a0") > rows)
+    until(lambda: rows_of(folder, "a0") > rows, what="a row after the hub was rolled")
+    assert [holder(folder / "state" / f"a{k}.lock") for k in range(3)] == after
     assert told(fleet, folder)["divergences"] == []
     process.terminate()
-    assert process.wait(60) == 0
+    assert process.wait(PATIENCE_S) == 0
 
 
 def test_a_roll_stops_before_the_first_account_that_would_trade_otherwise(fleet, home, tape):
     folder = home(3)
     process = fleet.start("up", folder, "--replay", tape(3_000), "--speed", 300)
     until(lambda: rows_of(folder, "a2") > 30)
+    hub = holder(folder / "fleet" / "hub.lock")
     pids = [holder(folder / "state" / f"a{k}.lock") for k in range(3)]
     text = (folder / "noise.py").read_text()
     (folder / "other.py").write_text(text.replace("> 0.8", "> 0.7"))
@@ -480,8 +532,9 @@ def test_a_roll_stops_before_the_first_account_that_would_trade_otherwise(fleet,
     after = [holder(folder / "state" / f"a{k}.lock") for k in range(3)]
     assert after[0] != pids[0]
     assert after[1:] == pids[1:]
+    assert holder(folder / "fleet" / "hub.lock") == hub
     process.terminate()
-    assert process.wait(60) == 0
+    assert process.wait(PATIENCE_S) == 0
 
 
 def test_code_that_does_not_load_changes_nothing(fleet, home, tape):
@@ -494,7 +547,7 @@ def test_code_that_does_not_load_changes_nothing(fleet, home, tape):
     assert done.returncode != 0
     assert [holder(folder / "state" / f"a{k}.lock") for k in range(2)] == pids
     process.terminate()
-    assert process.wait(60) == 0
+    assert process.wait(PATIENCE_S) == 0
 
 
 def test_a_lost_hub_is_started_again_and_the_runners_go_on(fleet, home, tape):
@@ -502,7 +555,7 @@ def test_a_lost_hub_is_started_again_and_the_runners_go_on(fleet, home, tape):
     process = fleet.start("up", folder, "--replay", tape(800), "--speed", 6_000)
     until(lambda: rows_of(folder, "a1") > 20)
     os.kill(holder(folder / "fleet" / "hub.lock"), signal.SIGKILL)
-    assert process.wait(120) == 0
+    assert process.wait(PATIENCE_S) == 0
     lines = told(fleet, folder)["accounts"]
     assert [(line["state"], line["rows"], line["starts"]) for line in lines] == [("done", 800, 1)] * 2
 
