@@ -109,6 +109,11 @@ def player(tmp_path, code):
     return [str(path)]
 
 
+def heard(path, **options):
+    """A reader that gives a busy machine time to start its hub."""
+    return HubFeed(path, patience_s=120.0, **options)
+
+
 async def told(feed):
     """Every row until the end."""
     found = []
@@ -128,7 +133,7 @@ def served(hub, main):
     async def both():
         running = asyncio.ensure_future(hub.run())
         try:
-            return await asyncio.wait_for(main(hub), 60)
+            return await asyncio.wait_for(main(hub), 240)
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
@@ -145,7 +150,7 @@ def test_every_reader_gets_every_bit_of_a_tape(tape, tmp_path):
 
     async def together(hub):
         async def one(k):
-            async with HubFeed(hub.path, seed=str(k)) as feed:
+            async with heard(hub.path, seed=str(k)) as feed:
                 return feed.header, await told(feed)
 
         first = await asyncio.gather(*(one(k) for k in range(5)))
@@ -205,7 +210,7 @@ def test_the_order_is_the_same_for_the_same_seed(tmp_path):
 
 def test_a_log_smaller_than_the_tape_waits_for_its_slowest_reader(tape, tmp_path):
     async def together(hub):
-        async with HubFeed(hub.path) as quick, HubFeed(hub.path) as slow:
+        async with heard(hub.path) as quick, heard(hub.path) as slow:
             reading = asyncio.ensure_future(told(quick))
             rows = []
             while (some := await slow.rows()) is not None:
@@ -219,12 +224,15 @@ def test_a_log_smaller_than_the_tape_waits_for_its_slowest_reader(tape, tmp_path
 
 
 def test_a_reader_that_does_not_read_is_let_go_and_the_others_do_not_wait_for_it(tmp_path):
-    code = "out(head)\ntime.sleep(0.3)\nfor ts in range(1, 60_001): out(row(ts))\ntime.sleep(60)\n"
+    go = tmp_path / "go"
+    code = f"out(head)\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\n"
+    code += "for ts in range(1, 60_001): out(row(ts))\ntime.sleep(600)\n"
 
     async def together(hub):
-        async with HubFeed(hub.path) as quick, HubFeed(hub.path) as stuck:
+        async with heard(hub.path) as quick, heard(hub.path) as stuck:
             await stuck.messages() if stuck._early else None
             stuck._writer.transport.pause_reading()
+            go.touch()
             seen = 0
             while seen < 60_000:
                 seen += len(await quick.rows())
@@ -245,7 +253,7 @@ def test_a_lost_hub_is_silence_and_its_return_goes_on_behind_the_last_row(tmp_pa
         path = tmp_path / "hub.sock"
         first, second = (Hub(player(tmp_path, code), path) for _ in range(2))
         one = asyncio.ensure_future(first.run())
-        async with HubFeed(path) as feed:
+        async with heard(path) as feed:
             seen = []
             while len(seen) < 5:
                 seen += await feed.rows()
@@ -261,7 +269,7 @@ def test_a_lost_hub_is_silence_and_its_return_goes_on_behind_the_last_row(tmp_pa
             assert [line.ts for line in seen] == list(range(1, len(seen) + 1))
             assert feed.losses >= 1
 
-    asyncio.run(asyncio.wait_for(main(), 60))
+    asyncio.run(asyncio.wait_for(main(), 240))
 
 
 def test_a_feed_that_dies_is_started_again_and_the_readers_hear_that_it_is_gone(tmp_path):
@@ -269,11 +277,11 @@ def test_a_feed_that_dies_is_started_again_and_the_readers_hear_that_it_is_gone(
         f"mark = {str(tmp_path / 'mark')!r}\nagain = os.path.exists(mark)\nopen(mark, 'w').close()\nout(head)\n"
         "for ts in (1, 2): out(row(ts))\n"
         "if not again: sys.exit('error: the line is down')\n"
-        "out(row(3)); time.sleep(60)\n"
+        "out(row(3)); time.sleep(600)\n"
     )
 
     async def reader(hub):
-        async with HubFeed(hub.path) as feed:
+        async with heard(hub.path) as feed:
             seen = []
             while feed.since < 3:
                 seen += await feed.messages()
@@ -307,7 +315,7 @@ def test_no_hub_is_said_after_patience_and_two_hubs_are_refused(tmp_path):
             await Hub(["-c", ""], hub.path).run()
         assert stat.S_IMODE(hub.path.stat().st_mode) == 0o600
 
-    served(Hub(player(tmp_path, "out(head); time.sleep(60)\n"), tmp_path / "hub.sock"), second)
+    served(Hub(player(tmp_path, "out(head); time.sleep(600)\n"), tmp_path / "hub.sock"), second)
 
 
 def test_the_socket_of_a_killed_hub_is_taken_over_and_paths_may_be_long(tmp_path):
@@ -315,11 +323,11 @@ def test_the_socket_of_a_killed_hub_is_taken_over_and_paths_may_be_long(tmp_path
     path = folder / "hub.sock"
 
     async def main(hub):
-        async with HubFeed(path) as feed:
+        async with heard(path) as feed:
             return feed.header.source
 
     for _ in range(2):
-        assert served(Hub(player(tmp_path, "out(head); time.sleep(60)\n"), path), main) == "test"
+        assert served(Hub(player(tmp_path, "out(head); time.sleep(600)\n"), path), main) == "test"
         folder.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             import socket
@@ -344,7 +352,7 @@ def test_the_command_serves_a_tape_says_how_it_stands_and_ends_in_good_order(tap
     )
 
     async def main():
-        async with HubFeed(path) as feed:
+        async with heard(path) as feed:
             return len(await told(feed))
 
     try:
@@ -362,11 +370,11 @@ def test_the_command_serves_a_tape_says_how_it_stands_and_ends_in_good_order(tap
 
 def test_a_reader_gets_the_symbols_it_wants_in_its_own_order(tape, tmp_path):
     async def main(hub):
-        async with HubFeed(hub.path) as whole, HubFeed(hub.path, symbols=["BBB"]) as one:
+        async with heard(hub.path) as whole, heard(hub.path, symbols=["BBB"]) as one:
             assert one.header.symbols == ["BBB"]
             everything, some = await told(whole), await told(one)
         with pytest.raises(ConfigError, match="does not have CCC"):
-            async with HubFeed(hub.path, symbols=["AAA", "CCC"]):
+            async with heard(hub.path, symbols=["AAA", "CCC"]):
                 pass
         return everything, some
 
@@ -382,11 +390,11 @@ def test_news_of_other_symbols_is_left_out(tmp_path):
     code = (
         "head = Header(['AAA', 'BBB'], '1m', 'test', True, '', 0)\nout(head)\n"
         "for s in ('AAA', 'BBB'):\n    out(Trading(1, s, 'halted')); out(Touch(1, s, 1.0, 2.0, 3.0, 4.0))\n"
-        "out(FeedNews(1, 'test', 'fresh', 'L1', 0.0, 0)); time.sleep(60)\n"
+        "out(FeedNews(1, 'test', 'fresh', 'L1', 0.0, 0)); time.sleep(600)\n"
     )
 
     async def main(hub):
-        async with HubFeed(hub.path, symbols=["BBB"]) as feed:
+        async with heard(hub.path, symbols=["BBB"]) as feed:
             seen = []
             while not any(isinstance(each, FeedNews) for each in seen):
                 seen += await feed.messages()
