@@ -40,28 +40,36 @@ WIDE = {
 
 
 class World:
-    """A sandbox, an account file for one of its brokers, and the processes that run it."""
+    """A sandbox, an account file for one of its brokers, and the processes that run it.
 
-    def __init__(self, folder, checkout, key):
-        self.folder, self.checkout, self.processes = folder, checkout, []
-        market = market_of_seed(7, SYMBOLS, 3)
+    market: of the sandbox, from its second session on; default: minutes. speed: times as fast as it happened.
+    """
+
+    def __init__(self, folder, checkout, key, market=None, speed=SPEED):
+        self.folder, self.checkout, self.processes, self.speed = folder, checkout, [], speed
+        market = market or market_of_seed(7, SYMBOLS, 3)
         terms = Terms(key=key)
         self.box = Sandbox(
-            market, speed=SPEED, terms=terms, live=True, begin_ns=market.session_start(1), skip_closed=True,
+            market, speed=speed, terms=terms, live=True, begin_ns=market.session_start(1), skip_closed=True,
             brokers=True, stamps="tape",
         )  # fmt: skip
+
+    strategy, limits = OFTEN, WIDE
 
     def account(self, broker, **more):
         """Write the account's file, logged in."""
         state = self.folder / "state"
         state.mkdir(exist_ok=True)
-        (self.folder / "often.py").write_text(OFTEN)
+        (self.folder / "often.py").write_text(self.strategy)
         values = {"name": f"sandbox-{broker}", "strategy": "often.py", "broker": broker, "state": str(state),
                   "symbols": SYMBOLS, "feed": "alpaca:sip", **more}  # fmt: skip
         if broker == "robinhood_private":
             values["unofficial"] = True
         lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
-        lines += ["[limits]", *(f"{name} = {json.dumps(WIDE.get(name, value))}" for name, value in DEFAULTS.items())]
+        lines += [
+            "[limits]",
+            *(f"{name} = {json.dumps(self.limits.get(name, value))}" for name, value in DEFAULTS.items()),
+        ]
         self.path = self.folder / f"{broker}.toml"
         self.path.write_text("\n".join(lines) + "\n")
         self.journal = state / f"sandbox-{broker}.journal"
@@ -72,7 +80,7 @@ class World:
     def environment(self):
         """What leads a process here."""
         environment = os.environ | self.box.environment() | {"PYTHONPATH": str(self.checkout)}
-        return environment | {"ONETAPE_REHEARSAL": told(self.box.clock, SPEED), "NO_PROXY": "127.0.0.1,localhost"}
+        return environment | {"ONETAPE_REHEARSAL": told(self.box.clock, self.speed), "NO_PROXY": "127.0.0.1,localhost"}
 
     def start(self, *arguments, path=None, **environment):
         """Run the account, or another file's, in the sandbox's environment with `environment` over it."""
