@@ -104,8 +104,11 @@ class AlpacaRoute:
     ) -> None:
         self._url, self._key, self._secret, self._kind = url, key, secret, kind
         self._wire = HttpWire(url, read_s)
+        self.calls = self._wire.calls
         self._updates = Updates(stream_url or f"ws{url.removeprefix('http')}/stream", key, secret)
         self._legs: dict[str, str] = {}
+        self._cash = nan
+        self._moves: list[CashMoved] = []
 
     def open(self) -> None:
         """Connect; refuse an account that may not trade, and one of the other world.
@@ -209,18 +212,40 @@ class AlpacaRoute:
             if len(orders) >= PAGE:
                 raise Lost(f"{PAGE} open orders or more; the list may not be whole")
             held = {text(each["symbol"]): number(each["qty"]) for each in positions}
+            cash = number(account["cash"])
             return Books(
                 held,
-                number(account["cash"]),
+                cash,
                 [text(each["client_order_id"]) for each in orders],
                 equity=number(account["equity"]) if account.get("equity") else nan,
                 settled_cash=number(account.get("non_marginable_buying_power") or account["cash"]),
                 good_faith_violations=0,  # every account here is a margin account, with buying power of its own
                 day_trade_regime="intraday_margin",
                 clock_skew_ms=self._wire.skew.ms(),
+                moves=self._activities(cash),
             )
         except (WireError, AuthError, KeyError, TypeError, ValueError) as error:
             raise UnavailableError(f"Alpaca's books are not to be had ({type(error).__name__}: {error})") from None
+
+    def _activities(self, cash: float) -> list[CashMoved]:
+        """What moved cash without a trade in the last days; asked for where cash is not what it was."""
+        if cash == self._cash:
+            return self._moves
+        since = dt.datetime.now(dt.UTC) if self._clock is None else dt.datetime.fromtimestamp(self._clock.now() / 1e9, dt.UTC)
+        asked = {"category": "non_trade_activity", "page_size": "100", "direction": "desc"}
+        asked["after"] = (since - dt.timedelta(days=ACTIVITY_DAYS)).date().isoformat()
+        found: list[CashMoved] = []
+        try:
+            for _ in range(ACTIVITY_PAGES):
+                told = rows(self._whole(self._ask("GET", f"/v2/account/activities?{urllib.parse.urlencode(asked)}")))
+                found += [move for move in map(move_of, told) if move is not None]
+                if len(told) < 100:
+                    break
+                asked["page_token"] = text(told[-1].get("id"))
+        except WireError:  # no evidence this time: what it would explain is asked again
+            return []
+        self._cash, self._moves = cash, found
+        return found
 
     def _seen(self, order: Mapping[str, Any], key: str) -> Seen:
         for leg in rows(order.get("legs") or []):

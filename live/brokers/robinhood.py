@@ -100,6 +100,7 @@ class RobinhoodRoute:
 
     def __init__(self, grant: Grant, clock: Clock | None = None, read_s: float = READ_S) -> None:
         self.session = Session(grant, read_s)
+        self.calls = self.session.calls
         self._grant = grant
         self._clock = WallClock() if clock is None else clock
         self._claimed: dict[str, str] = {}

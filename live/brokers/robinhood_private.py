@@ -16,7 +16,7 @@ import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import typer
@@ -30,11 +30,13 @@ from live.brokers.robinhood_grant import read_private
 from live.brokers.robinhood_private_wire import Fence
 from live.brokers.robinhood_rows import STATES, price_text, seen_of
 from live.brokers.wire import Answer, Duplicate, Lost, NotSent, Refused, TooLate, WireError
+from live.brokers.wire_calls import Calls
 from live.brokers.wire_desk import Desk
 from live.brokers.wire_orders import Seen, Ticket
 from live.brokers.wire_read import amount, number, row, rows, text
 from live.brokers.wire_route import Patience
 from live.core.commands import Protect
+from live.core.events import CashMoved
 from strategies.common.position import nan
 
 if TYPE_CHECKING:
@@ -136,8 +138,11 @@ class PrivateRoute:
         self._token, self._command, self._base = token, command, base
         self._clock = WallClock() if clock is None else clock
         self._fence: Fence | None = None
+        self.calls = Calls()
         self._account: Mapping[str, Any] = {}
         self._instruments: dict[str, str] = {}
+        self._cash = nan
+        self._moves: list[CashMoved] = []
 
     def open(self) -> None:
         """Take the session for this account.
@@ -148,7 +153,7 @@ class PrivateRoute:
         from robin_stocks.robinhood import helper
 
         helper.set_output(io.StringIO())  # whatever it prints is not for our output
-        self._fence = Fence(self._token, self._base)
+        self._fence = Fence(self._token, self._base, calls=self.calls)
         try:
             told = self._pages("/accounts/?default_to_all_accounts=true")
             account_number = text(told[0].get("account_number")) if len(told) == 1 else ""
@@ -235,7 +240,29 @@ class PrivateRoute:
             good_faith_violations=0,  # none is told; with settled cash only there is nothing to violate
             day_trade_regime="off" if is_cash else "",  # the rule is about margin accounts
             clock_skew_ms=self._fence.skew.ms() if self._fence is not None else nan,
+            moves=self._told_moves(cash),
         )
+
+    def _told_moves(self, cash: float) -> list[CashMoved]:
+        """Dividends and bank transfers; asked for where cash is not what it was. None of them is no evidence."""
+        if cash == self._cash:
+            return self._moves
+        try:
+            found = [
+                CashMoved(0, number(each["amount"], 0.0), "dividend", "broker", text(each["id"]), "dividend")
+                for each in self._pages("/dividends/")
+                if each.get("state") in ("paid", "reinvested")
+            ]
+            for each in self._pages("/ach/transfers/"):
+                if each.get("state") == "completed":
+                    paid_in, dollars = each.get("direction") == "deposit", number(each["amount"], 0.0)
+                    kind: Literal["deposit", "withdrawal"] = "deposit" if paid_in else "withdrawal"
+                    signed = dollars if paid_in else -dollars
+                    found.append(CashMoved(0, signed, kind, "broker", text(each["id"]), f"bank transfer, {kind}"))
+        except (WireError, KeyError):
+            return []
+        self._cash, self._moves = cash, found
+        return found
 
     def _form(self, ticket: Ticket) -> dict[str, str]:
         """The order with everything said: type, trigger, time in force, hours, and our key."""

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from data.errors import ConfigError
 from data.settings import Secret
 from live.brokers.wire import Answer, Lost, NotSent
+from live.brokers.wire_calls import Calls
 from live.brokers.wire_deadline import WholeResponse
 from live.brokers.wire_skew import Skew
 
@@ -22,17 +23,18 @@ class Fence:
     Args:
         read_s: for the whole of an answer once its request has left.
         base: another machine on loopback to send everything to; "" for Robinhood's own.
+        calls: where requests are counted.
 
     Raises:
         ConfigError: the base is not on this machine.
     """
 
-    def __init__(self, token: Secret, base: str = "", read_s: float = READ_S) -> None:
+    def __init__(self, token: Secret, base: str = "", read_s: float = READ_S, calls: Calls | None = None) -> None:
         from robin_stocks.robinhood import globals as shared
 
         if base and urlsplit(base).hostname not in ("127.0.0.1", "localhost", "::1"):
             raise ConfigError(f"{base!r} is not on this machine; orders go to Robinhood or to a sandbox here")
-        self.skew = Skew()
+        self.skew, self.calls = Skew(), calls or Calls()
         self._session = shared.SESSION
         self._session.adapters.clear()  # one that somebody else mounted for a longer prefix would be a hole
         self._session.mount("https://", _adapter(base, (CONNECT_S, read_s)))
@@ -57,10 +59,12 @@ class Fence:
             left = time.time_ns()
             reply = self._session.request(method, API + path, data=form, headers=headers, allow_redirects=False)
             self.skew.add(left, time.time_ns(), reply.headers.get("Date"))
+            self.calls.answered(reply.status_code)
             return Answer(
                 reply.status_code, {name.lower(): value for name, value in reply.headers.items()}, reply.content
             )
         except requests.RequestException as error:
+            self.calls.failed(error, sent=not _never_left(error))
             if _never_left(error):
                 raise NotSent(f"no connection ({type(error).__name__})") from None
             raise Lost(f"no whole answer ({type(error).__name__})") from None

@@ -24,6 +24,7 @@ from data.errors import AuthError, OnetapeError, UnavailableError
 from live.brokers.robinhood_grant import Grant
 from live.brokers.robinhood_transport import BROKEN, NOT_SENT, bearer, whole
 from live.brokers.wire import Busy, Lost, NotSent, Refused, WireError
+from live.brokers.wire_calls import Calls
 from live.brokers.wire_skew import Skew
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Session:
         self.after_s: float | None = None
         self.auth_error: OnetapeError | None = None
         self._calls = threading.Lock()
-        self.skew = Skew()
+        self.skew, self.calls = Skew(), Calls()
 
     def open(self) -> None:
         """Connect, and list every tool.

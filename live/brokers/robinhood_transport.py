@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from data.errors import AuthError, OnetapeError
 from data.sources.http import retry_after
 from live.brokers.robinhood_grant import Grant
+from live.brokers.wire_calls import Calls
 from live.brokers.wire_skew import Skew
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Told(Protocol):
     status: int
     after_s: float | None
     skew: Skew
+    calls: Calls
     auth_error: OnetapeError | None
 
 
@@ -68,13 +70,16 @@ def whole(session: Told) -> httpx2.AsyncBaseTransport:
                 reply = await super().handle_async_request(request)
                 body = await reply.aread()
                 await reply.aclose()
-            except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout):
+            except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+                session.calls.failed(error, sent=False)
                 session.status = NOT_SENT
                 return httpx2.Response(NOT_SENT, request=request)
-            except httpx2.TransportError:
+            except httpx2.TransportError as error:
+                session.calls.failed(error)
                 session.status = BROKEN
                 return httpx2.Response(BROKEN, request=request)
             session.status = reply.status_code
+            session.calls.answered(reply.status_code)
             session.skew.add(left, time.time_ns(), reply.headers.get("Date"))
             session.after_s = retry_after({name.lower(): value for name, value in reply.headers.items()})
             dropped = ("content-encoding", "content-length", "transfer-encoding")

@@ -24,6 +24,7 @@ import msgspec
 
 from data.errors import ConfigError
 from data.sources.http import retry_after
+from live.brokers.wire_calls import Calls
 from live.brokers.wire_deadline import WholeResponse
 from live.brokers.wire_skew import Skew
 
@@ -110,7 +111,7 @@ class HttpWire:
         if parts.hostname is None or parts.scheme not in (("http", "https") if local else ("https",)):
             raise ConfigError(f"{base!r} is no address for orders; expected https://host")
         self._parts, self._timeout = parts, timeout_s
-        self.skew = Skew()
+        self.skew, self.calls = Skew(), Calls()
         self._kept: http.client.HTTPConnection | None = None
         self._used = 0.0
 
@@ -128,8 +129,10 @@ class HttpWire:
             told = reply.read(MOST_BODY)
         except (OSError, http.client.HTTPException) as error:
             self.close()
+            self.calls.failed(error)
             raise Lost(f"no whole answer ({type(error).__name__})") from None
         self._used = time.monotonic()
+        self.calls.answered(reply.status)
         self.skew.add(left, time.time_ns(), reply.getheader("Date"))
         if reply.will_close:
             self.close()
@@ -159,6 +162,7 @@ class HttpWire:
         try:
             wire.connect()
         except OSError as error:
+            self.calls.failed(error, sent=False)
             raise NotSent(f"no connection ({type(error).__name__})") from None
         self._kept = wire
         return wire

@@ -28,6 +28,7 @@ from data.sources.rehearsal import RehearsalClock
 from live.brokers.base import Books, Capabilities, Known, Priority
 from live.brokers.wire import Busy, Duplicate, Lost, NotSent, Refused, WireError
 from live.brokers.wire_budget import Budget
+from live.brokers.wire_calls import calls_of
 from live.brokers.wire_guards import Guards
 from live.brokers.wire_orders import Seen, Ticket, key_of, learn
 from live.brokers.wire_route import SYMBOLS_A_CALL, DepthRoute, LoginRoute, Patience, Route
@@ -272,6 +273,7 @@ class Desk:
 
     def _waits(self, error: BaseException) -> None:
         """Heed a Retry-After that a route has told in its own sentence."""
+        self._unread(error.__context__)
         if isinstance(error.__context__, Busy):
             self.budget.busy(error.__context__.after_s)
 
@@ -280,12 +282,19 @@ class Desk:
 
     def _fails(self, error: WireError | AuthError) -> None:
         """What a request that failed says of the venue."""
+        self._unread(error)
         if isinstance(error, AuthError):
             self.trouble = str(error)
         elif isinstance(error, Busy):
             self.budget.busy(error.after_s)
         elif isinstance(error, Lost) and (error.status >= 500 or error.status == 403):
             self.budget.failed()
+
+    def _unread(self, error: BaseException | None) -> None:
+        """Count an answer that came whole and was no use."""
+        calls = calls_of(self)
+        if calls is not None and isinstance(error, Lost) and not error.status:
+            calls.unreadable()
 
     # --- one order --------------------------------------------------------------------------------------------------
 
