@@ -2,15 +2,27 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 
 from data.errors import ConfigError, UsageError
 from live import drills
 from live.drills import DRILLS, Drilled, Step, drill
+from live.drills_sandbox import keys_of
 
 
-@pytest.mark.parametrize("name", ["clock-jump", "disk-full", "vps-loss"])
+def test_a_host_lost_in_the_middle_of_a_session_loses_no_order_at_the_broker(tmp_path):
+    """How long it takes is the machine's matter; the loss is counted in the events' own time."""
+    steps = {step.what: step for step in drill("vps-loss", tmp_path / "drill").steps}
+    ready = steps.pop("it was ready within 60 s")
+    assert re.fullmatch(r"\d+\.\d s from restore to open gates", ready.said)
+    assert [step for step in steps.values() if not step.ok] == []
+    assert re.fullmatch(r"\d+ of \d+ events, 0\.\d\d s of them", steps["the backup had all but 1 s of events"].said)
+    assert {"no order was sent twice", "our books are the broker's"} <= steps.keys()
+
+
+@pytest.mark.parametrize("name", ["clock-jump", "disk-full"])
 def test_a_drill_on_paper_passes(tmp_path, name):
     done = drill(name, tmp_path / "drill")
     assert [step for step in done.steps if not step.ok] == []
@@ -22,6 +34,27 @@ def test_a_drill_on_paper_passes(tmp_path, name):
 def test_a_drill_against_the_sandbox_passes(tmp_path, name):
     done = drill(name, tmp_path / "drill")
     assert [step for step in done.steps if not step.ok] == []
+
+
+def test_a_fault_that_never_happened_and_a_key_that_is_there_twice_fail_a_drill(tmp_path, monkeypatch):
+    """The judge reads the broker's own record, and asks for each fault that was meant."""
+    order = {"key": "k", "parent": "", "by_hand": False}
+    record = {"brokers": {"alpaca": {"orders": [order, order, order | {"key": "leg", "parent": "k"}]}}}
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    assert keys_of(tmp_path / "record.json", "alpaca") == (1, ["k"])
+
+    done = SimpleNamespace(
+        injected={"market.ws.cut": 1, "look.503": 9}, code=0, starts=1, alerts={},
+        parity=SimpleNamespace(different="", rows=3),
+        books=SimpleNamespace(differences=[]),
+    )  # fmt: skip
+    monkeypatch.setattr("live.rehearse.rehearse", lambda *_: done)
+    (tmp_path / "drill" / "out").mkdir(parents=True)
+    empty = {"brokers": {"robinhood": {"orders": []}}}
+    (tmp_path / "drill" / "out" / "record.json").write_text(json.dumps(empty))
+    first = next(iter(drills.DRILLS["l2-outage"](tmp_path / "drill")))
+    assert not first.ok
+    assert first.said == "market.ws.cut 1, look.503 9; never market.ws.stall"
 
 
 def test_every_drill_has_a_page_that_says_what_to_do(checkout):

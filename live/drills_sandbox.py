@@ -1,0 +1,58 @@
+"""Drills in which a vendor or a broker fails while the whole live process trades against the sandbox."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from live.drills_parts import Step, make_account, make_tape
+
+SPEED = 40.0
+
+
+def l2_outage(folder: Path) -> Iterator[Step]:
+    """The stream stalls and is cut, the polled books fail: trading goes on with less, or waits; it never guesses."""
+    plan = "ws.stall@240s,ws.cut@720s,look.503=0.2;seed=5"  # as much later as the drill lasts: both in any case
+    yield from rehearsed(folder, "robinhood", plan, ("market.ws.stall", "market.ws.cut", "look.503"), minutes=12.0)
+
+
+def rate_limit(folder: Path) -> Iterator[Step]:
+    """The broker says 429, with and without Retry-After, to orders and looks."""
+    plan = "place.429-after@1,place.429@3,look.429=0.2,429-after=0.05;seed=3"
+    yield from rehearsed(folder, "alpaca", plan, ("place.429-after", "place.429", "look.429"))
+
+
+def token_expiry(folder: Path) -> Iterator[Step]:
+    """The broker does not know the token any more, in the middle of looks and orders."""
+    yield from rehearsed(folder, "robinhood", "look.401@4,place.401@2;seed=2", ("look.401", "place.401"))
+
+
+def rehearsed(folder: Path, broker: str, faults: str, wanted: tuple[str, ...], minutes: float = 8.0) -> Iterator[Step]:
+    """A rehearsal of the whole live process under these faults, of which every wanted one must have happened."""
+    from live.rehearse import Wishes, rehearse
+
+    tape = make_tape(folder, 2 * 390)
+    done = rehearse(
+        make_account(folder, "drill", broker), Wishes(tape, SPEED, faults, folder / "out", minutes=minutes, begin=1)
+    )
+    missing = [name for name in wanted if not done.injected.get(name)]
+    happened = ", ".join(f"{name} {count}" for name, count in done.injected.items()) or "nothing"
+    yield Step("the faults happened", not missing, happened + "".join(f"; never {name}" for name in missing))
+    yield Step("the process lived through it", done.code in (0, 130), f"exit {done.code}, started {done.starts} times")
+    keys, twice = keys_of(folder / "out" / "record.json", broker)
+    yield Step("no order was sent twice", not twice, f"{keys} orders at the broker" + "".join(f"; {k}" for k in twice))
+    books = "; ".join(done.books.differences) or "equal"
+    yield Step("our books are the broker's", not done.books.differences, books)
+    yield Step("it decided what one call over the same rows decides", not done.parity.different,
+               done.parity.different or f"{done.parity.rows} rows")  # fmt: skip
+    told = ", ".join(f"{name} {count}" for name, count in sorted(done.alerts.items())) or "nothing"
+    yield Step("a person was told", bool(done.alerts), told)
+
+
+def keys_of(record: Path, broker: str) -> tuple[int, list[str]]:
+    """(keys of our orders in the broker's own record, those that it has more than once)."""
+    orders = json.loads(record.read_text("utf-8"))["brokers"][broker]["orders"]
+    keys = Counter(str(order["key"]) for order in orders if not order["parent"] and not order["by_hand"])
+    return len(keys), [key for key, count in keys.items() if count > 1]
