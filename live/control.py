@@ -58,15 +58,28 @@ class Used(msgspec.Struct, frozen=True):
     limit: float
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """How requests to the broker went, in this process. errors: by kind, see `live.brokers.wire_calls`.
+
+    lately: how many of the last 200 there are; lately_failed: how many of those failed.
+    """
+
+    total: int = 0
+    errors: dict[str, int] = {}
+    lately: int = 0
+    lately_failed: int = 0
+
+
 class Status(msgspec.Struct, frozen=True):
     """What the runner says of itself.
 
     ts: of the last row. denied: orders kept back, by control. said: UTC ns on the machine's clock when it was said.
     mode: "paper" or "live". ended: it stopped in good order. day_pnl: since the day's first row, dollars. feeds: what
     it hears the market by. headroom: a limit's name to what is used of it. budget: requests in the last minute of those
-    allowed. queue: orders that wait to be sent. reconciled: ts of the last comparison with the broker that found
-    nothing. differences: what the last one found. rss_mb, cpu_s: of the process. p50_us, p99_us: of a decision.
-    wire_p99_ms: from row to order on the wire. certificate_until, token_until: UTC ns, 0 where there is none.
+    allowed. asked: how requests went, None where none are made. queue: orders that wait to be sent. reconciled: ts of
+    the last comparison with the broker that found nothing. differences: what the last one found. rss_mb, cpu_s: of the
+    process. p50_us, p99_us: of a decision. wire_p99_ms: from row to order on the wire. certificate_until, token_until:
+    UTC ns, 0 where there is none.
     """
 
     account: str
@@ -92,6 +105,7 @@ class Status(msgspec.Struct, frozen=True):
     feeds: list[FeedState] = []
     headroom: dict[str, Used] = {}
     budget: Used = Used(0.0, 0.0)
+    asked: Asked | None = None
     queue: int = 0
     reconciled: int = 0
     differences: list[str] = []

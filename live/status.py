@@ -12,7 +12,8 @@ import msgspec
 
 from data.calendar import SECOND_NS
 from live.account import Account
-from live.control import FeedState, Status, Used
+from live.brokers.wire_calls import calls_of
+from live.control import Asked, FeedState, Status, Used
 from live.headroom import headroom
 from live.latency import Latency
 from live.quotes import Quotes
@@ -68,9 +69,11 @@ def status_of(session: Session, around: Around | None = None, now: int = 0) -> S
     )
     if isinstance(session, VenueSession):
         used, allowed = session.broker.requests()
+        calls = calls_of(session.broker)
         status = msgspec.structs.replace(
             status,
             budget=Used(float(used), float(allowed)),
+            asked=None if calls is None else Asked(calls.total, dict(calls.errors), *calls.lately),
             queue=session.queue,
             token_until=session.broker.token_until,
         )
