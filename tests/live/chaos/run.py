@@ -4,8 +4,9 @@ The last line is the report:
 
     schedules=100000 violations=0 (<3e-05, 95%) mutants=24/24 coverage=97% commit=... seed-range=...
 
-Exit 3 when an invariant was broken or a planted bug was not caught. One seed is one schedule, and gives the same trace
-again: `--seed 4711 --schedules 1`.
+Exit 3 when an invariant was broken, a planted bug was not caught, or a cell of the matrix was met that is said to be
+out of reach; 130 when it was cut short by an interrupt or SIGTERM, behind the report of what was done by then.
+One seed is one schedule, and gives the same trace again: `--seed 4711 --schedules 1`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +24,7 @@ HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[2]
 KILLS = CHECKOUT / "tests" / "live" / "kill"
 SHOWN = 20
+CUT = 130
 
 
 def main() -> int:
@@ -33,26 +36,34 @@ def main() -> int:
     from simulation import campaign, coverage
     from simulation.mutants import MUTANTS
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it gets what it has so far
     since, all_of_them = time.monotonic(), campaign.Tally()
     seeds = range(options.seed, options.seed + options.schedules)
-    for share in campaign.over_processes(seeds, options.workers):
-        shown = len(all_of_them.violations)
-        all_of_them.add(share)
-        for violation in share.violations[: max(SHOWN - shown, 0)]:
-            say(str(violation))
-        if options.progress and all_of_them.schedules % 1000 < campaign.SHARE:
-            pace = all_of_them.schedules / (time.monotonic() - since)
-            say(f"{all_of_them.schedules} schedules, {len(all_of_them.violations)} violations, {pace:.0f}/s")
-    elapsed = time.monotonic() - since
-    say(f"{all_of_them.schedules} schedules with {all_of_them.orders} orders in {elapsed:.0f} s")
-
-    caught = 0
-    if options.mutants:
-        for name, tries, by in campaign.hunts(options.seed, options.mutants, options.workers):
-            caught += tries > 0
-            say(
-                f"planted: {name}: " + (f"caught after {tries} schedules by {', '.join(by)}" if tries else "NOT CAUGHT")
-            )
+    caught, was_cut = 0, ""
+    try:
+        if options.progress:
+            say(f"{len(seeds)} schedules from seed {seeds.start} on {options.workers} processes, {commit()}")
+        for share in campaign.over_processes(seeds, options.workers):
+            shown = len(all_of_them.violations)
+            all_of_them.add(share)
+            for violation in share.violations[: max(SHOWN - shown, 0)]:
+                say(str(violation))
+            if options.progress and all_of_them.schedules % 1000 < campaign.SHARE:
+                pace = all_of_them.schedules / (time.monotonic() - since)
+                percent, _ = coverage.covered(all_of_them.met)
+                found = f"{len(all_of_them.violations)} violations, coverage {percent:.0f}%"
+                say(f"{all_of_them.schedules} schedules, {found}, {pace:.0f}/s")
+        elapsed = time.monotonic() - since
+        say(f"{all_of_them.schedules} schedules with {all_of_them.orders} orders in {elapsed:.0f} s")
+        if options.mutants:
+            for name, tries, by in campaign.hunts(options.seed, options.mutants, options.workers):
+                caught += tries > 0
+                how = f"caught after {tries} schedules by {', '.join(by)}" if tries else "NOT CAUGHT"
+                say(f"planted: {name}: {how}")
+    except KeyboardInterrupt:
+        go_on = options.seed + all_of_them.schedules
+        was_cut = f"cut short; the schedules that are left: --seed {go_on} --schedules {seeds.stop - go_on}"
+        say(was_cut)
     percent, thin = coverage.covered(all_of_them.met)
     if options.coverage:
         say(coverage.table(all_of_them.met))
@@ -60,8 +71,14 @@ def main() -> int:
             "\n".join(f"met fewer than {coverage.ENOUGH} times: {cell}" for cell in thin)
             or "every reachable cell is met"
         )
+    wrong = coverage.wrong(all_of_them.met)
+    for cell in wrong:
+        say(cell)
+    seeds = range(seeds.start, seeds.start + all_of_them.schedules)
     say(line(all_of_them, f"{caught}/{len(MUTANTS)}" if options.mutants else "", percent, seeds))
-    return 3 if all_of_them.violations or (options.mutants and caught < len(MUTANTS)) else 0
+    if all_of_them.violations or wrong or (options.mutants and caught < len(MUTANTS) and not was_cut):
+        return 3
+    return CUT if was_cut else 0
 
 
 def line(tally: object, mutants: str, percent: float, seeds: range) -> str:
@@ -73,7 +90,8 @@ def line(tally: object, mutants: str, percent: float, seeds: range) -> str:
     if mutants:
         parts.append(f"mutants={mutants}")
     parts += killed()
-    parts += [f"coverage={percent:.0f}%", f"commit={commit()}", f"seed-range={seeds.start}-{seeds.stop - 1}"]
+    parts += [f"coverage={percent:.0f}%", f"commit={commit()}"]
+    parts += [f"seed-range={seeds.start}-{seeds.stop - 1}"] if seeds else []
     return " ".join(parts)
 
 

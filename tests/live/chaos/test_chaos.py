@@ -12,7 +12,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from simulation.coverage import covered, reachable  # noqa: E402  # the folder is put on the path above
+from simulation.coverage import covered, reachable, wrong  # noqa: E402  # the folder is put on the path above
 from simulation.mutants import MUTANTS  # noqa: E402
 
 SEEDS = tomllib.loads((HERE / "seeds.toml").read_text())
@@ -27,8 +27,13 @@ def told(verdict):
 @pytest.mark.parametrize("share", range(SHARES))
 def test_schedules_hold_every_invariant(bench, share):
     size = SCHEDULES // SHARES
-    found = [told(bench.run(seed)) for seed in range(share * size, (share + 1) * size)]
+    met, found = Counter(), []
+    for seed in range(share * size, (share + 1) * size):
+        verdict = bench.run(seed)
+        met.update(verdict.met)
+        found.append(told(verdict))
     assert "\n".join(filter(None, found)) == ""
+    assert wrong(met) == []  # a cell that is said to be out of reach is never met
 
 
 @pytest.mark.parametrize("found", SEEDS["found"], ids=lambda found: f"seed {found['seed']}")
@@ -77,6 +82,24 @@ def test_the_command_prints_one_line(tmp_path):
     last = done.stdout.splitlines()[-1]
     assert last.startswith("schedules=6 violations=0 (<5e-01, 95%) ")
     assert last.endswith(" seed-range=40-45")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_campaign_that_is_ended_says_what_it_has_done(workers):
+    command = [sys.executable, str(HERE / "run.py"), "--schedules", "1000000", "--workers", workers, "--progress"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as campaign:
+        assert campaign.stdout.readline().startswith("1000000 schedules from seed 0 ")
+        campaign.terminate()
+        said, _ = campaign.communicate()
+    assert campaign.returncode == 130, said
+    assert "cut short; the schedules that are left: --seed " in said
+    assert said.splitlines()[-1].startswith("schedules=")
+
+
+def test_a_cell_that_is_met_and_said_to_be_out_of_reach_is_told():
+    assert wrong(Counter({("F06", "filled"): 2, ("F06", "sending"): 9})) == [
+        f"F06 filled: met 2 times, and said to be out of reach: {reachable()['F06', 'filled']}"
+    ]
 
 
 def test_a_finding_makes_the_command_fail(tmp_path):

@@ -44,9 +44,10 @@ def rows_once_and_fresh(evidence: Evidence, trail: Trail) -> Iterator[str]:
     for receipt in evidence.venue.receipts:
         intent = trail.intents.get(receipt.key)
         if isinstance(intent, Submit) and intent.reason in ENTRIES:
-            age = (receipt.ts - intent.ts) / SECOND
+            frozen = sum(until - since for since, until in evidence.stalls if intent.ts < until <= receipt.left)
+            age = (receipt.left - intent.ts - frozen) / SECOND
             if age > AGE_S + FRESH_S + BLOCKED_S:
-                yield f"entry {receipt.key} reached the venue {age:.0f} s after its row"
+                yield f"entry {receipt.key} left for the venue {age:.0f} s after its row"
 
 
 def nothing_new_after_a_halt(evidence: Evidence, trail: Trail) -> Iterator[str]:
@@ -73,20 +74,29 @@ def nothing_new_after_a_halt(evidence: Evidence, trail: Trail) -> Iterator[str]:
                 halted = halted or command.name
             elif halted and isinstance(command, Submit) and command.reason in ENTRIES:
                 yield f"an entry was decided on after {halted} (record {step.seq})"
-    words = [*evidence.words, (evidence.end + 1, "resume")]
+    entries = [
+        receipt
+        for receipt in evidence.venue.receipts
+        if getattr(trail.intents.get(receipt.key), "reason", "") in ENTRIES
+    ]
+    for since, until in _halts(evidence):
+        for receipt in entries:
+            if since < receipt.left < until:
+                yield f"entry {receipt.key} left {(receipt.left - since) / SECOND:.1f} s after a halt"
+        on_the_wire = [receipt for receipt in entries if receipt.left <= since < receipt.ts]
+        if len(on_the_wire) > 1:
+            yield f"{len(on_the_wire)} entries were on the wire at a halt"
+
+
+def _halts(evidence: Evidence) -> Iterator[tuple[int, int]]:
+    """(from, until) of a person's halts, as the runner heard them."""
     since = 0
-    for ts, action in words:
+    for ts, action in [*evidence.words, (evidence.end + 1, "resume")]:
         if action != "resume":
             since = since or ts
-            continue
-        if since:
-            late = [
-                receipt for receipt in evidence.venue.receipts
-                if since < receipt.ts < ts and getattr(trail.intents.get(receipt.key), "reason", "") in ENTRIES
-            ]  # fmt: skip
-            if len(late) > 1:
-                yield f"{len(late)} entries reached the venue after a halt"
-        since = 0
+        elif since:
+            yield since, ts
+            since = 0
 
 
 def one_writer(evidence: Evidence, _trail: Trail) -> Iterator[str]:
@@ -96,7 +106,7 @@ def one_writer(evidence: Evidence, _trail: Trail) -> Iterator[str]:
             yield "a second runner started although the first held the lock"
             continue
         for receipt in evidence.venue.receipts:
-            if receipt.ts > ts and receipt.life < life:
+            if receipt.left > ts and receipt.life < life:
                 yield f"the process of before the take-over sent {receipt.key}"
 
 
@@ -104,7 +114,7 @@ def within_the_budget(evidence: Evidence, _trail: Trail) -> Iterator[str]:
     """I13: in no minute more requests than the budget, and none while the venue said to wait."""
     most = evidence.capabilities.requests_a_minute
     lives: dict[int, list[int]] = {}
-    for ts, _, life in evidence.venue.requests:
+    for ts, _, _, life in evidence.venue.requests:
         lives.setdefault(life, []).append(ts)
     for times in lives.values():
         for number, ts in enumerate(times):
@@ -114,17 +124,15 @@ def within_the_budget(evidence: Evidence, _trail: Trail) -> Iterator[str]:
                 break
     # A process that was killed cannot say what it had used: each start may cost the bucket's burst once more, and its
     # own questions. The budget is half of what the venue allows, and so it stays within that.
-    every = [ts for ts, _, _ in evidence.venue.requests]
+    every = [ts for ts, _, _, _ in evidence.venue.requests]
     for number, ts in enumerate(every):
         first = bisect_left(every, ts - 60 * SECOND)
-        lives_in = {life for _, _, life in evidence.venue.requests[first : number + 1]}
+        lives_in = {life for _, _, _, life in evidence.venue.requests[first : number + 1]}
         if number - first + 1 > most + (len(lives_in) - 1) * (most // 3 + 5):
             yield f"{number - first + 1} requests in a minute over {len(lives_in)} starts, the budget is {most}"
             break
     for since, until, life in evidence.closed:
-        early = [
-            ts for ts, kind, of in evidence.venue.requests if of == life and since < ts < until and kind != "books"
-        ]
+        early = [left for _, left, _, of in evidence.venue.requests if of == life and since < left < until]
         if early:
             yield f"a request came {(until - early[0]) / SECOND:.1f} s before the venue's Retry-After was over"
             break

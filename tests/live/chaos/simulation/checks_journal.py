@@ -29,7 +29,7 @@ def whole_and_kept(evidence: Evidence, trail: Trail) -> Iterator[str]:
             yield f"record {seq} is not the one that was promised"
             return
     for ts, life in evidence.refusals:
-        late = [receipt for receipt in evidence.venue.receipts if receipt.life == life and receipt.ts > ts]
+        late = [receipt for receipt in evidence.venue.receipts if receipt.life == life and receipt.left > ts]
         if late:
             yield f"order {late[0].key} left after the disk had refused a write"
             return

@@ -45,13 +45,13 @@ class Timeline:
 class HostClock(SteadyClock):
     """What a process measures time by: its machine's clock at its start, which may be wrong by `skew` nanoseconds.
 
-    A sleep lets the venue go on.
+    A sleep is of the thread that speaks to the broker: `elapse` lets the venue, and the process's loop, go on.
     """
 
-    def __init__(self, timeline: Timeline, skew: int) -> None:
+    def __init__(self, timeline: Timeline, skew: int, elapse: Callable[[int], None]) -> None:
         super().__init__(lambda: timeline.now + skew, lambda: timeline.now)
-        self._timeline = timeline
+        self._timeline, self._elapse = timeline, elapse
 
     def sleep(self, seconds: float) -> None:
-        """The process waits; the venue does not."""
-        self._timeline.advance(self._timeline.now + ns(seconds))
+        """The thread waits; the world does not."""
+        self._elapse(self._timeline.now + ns(seconds))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 
 from live.core.orders import State
 
-from .faults import FAULTS
+from .faults import FAULTS, REQUEST
 
 ENOUGH = 30
 NEVER: dict[str, str] = {
@@ -14,26 +15,37 @@ NEVER: dict[str, str] = {
     State.CHECKED: "the same",
 }
 """States that no fault can meet, and why."""
-OF_THE_ORDER: dict[str, tuple[str, ...]] = {
-    "F22": (State.SENDING,),
-    "F21": (State.SENDING, State.ACKED, State.WORKING, State.PARTIAL, State.UNKNOWN, State.CANCELLED),
-    "F23": (State.ACKED, State.WORKING, State.PARTIAL),
-}
-"""Faults of one request of one order: the states in which that request is made."""
 ASKED = (State.SENDING, State.ACKED, State.WORKING, State.PARTIAL, State.UNKNOWN, State.QUARANTINED)
-"""States in which an order is sent, cancelled or looked for; a fault of a request meets no other."""
+"""States in which an order is sent, cancelled or looked for."""
+ONLY: dict[str, tuple[tuple[str, ...], str]] = {
+    **dict.fromkeys(REQUEST, (ASKED, "it strikes a request, and none is made about an order in this state")),
+    "F21": (
+        (*ASKED, State.CANCELLED, State.EXPIRED),
+        "it is an execution, and the venue makes none of an order that has not left, is full, or was never let in",
+    ),
+    "F22": (
+        (State.SENDING, State.ACKED, State.WORKING, State.PARTIAL, State.UNKNOWN, State.CANCELLED),
+        "the venue throws out only what has left and of which it has done nothing",
+    ),
+    "F23": (
+        (State.ACKED, State.WORKING, State.PARTIAL, State.UNKNOWN, State.QUARANTINED),
+        "it strikes a cancel, which is sent only of an order that the venue has named and that may still fill",
+    ),
+}
+"""Faults that one order meets alone: the states that it can be in, and why no other. All others are of the process or
+the world, and meet orders in every state. `wrong` holds this against what schedules did meet. A protection that was
+replaced is one order with us and two at the venue; what meets the other counts where that one is."""
 
 
+@cache
 def reachable() -> dict[tuple[str, str], str]:
     """Every cell, with why it cannot be met or ""."""
     cells: dict[tuple[str, str], str] = {}
     for fault in FAULTS:
         for state in State:
             why = NEVER.get(state, "")
-            if not why and fault in OF_THE_ORDER and state not in OF_THE_ORDER[fault]:
-                why = "a fault of a request that is not made in this state"
-            if not why and fault in ("F05", "F06", "F08", "F09", "F10", "F11", "F12", "F13") and state not in ASKED:
-                why = "nothing is asked about an order in this state"
+            if not why and fault in ONLY and state not in ONLY[fault][0]:
+                why = ONLY[fault][1]
             cells[(fault, state.value)] = why
     return cells
 
@@ -44,6 +56,15 @@ def covered(met: Counter[tuple[str, str]]) -> tuple[float, list[str]]:
     thin = [cell for cell in cells if met[cell] < ENOUGH]
     return 100.0 * (len(cells) - len(thin)) / len(cells), [
         f"{fault} {state}: {met[(fault, state)]}" for fault, state in thin
+    ]
+
+
+def wrong(met: Counter[tuple[str, str]]) -> list[str]:
+    """A sentence for each cell that was met although it is said that it cannot be."""
+    return [
+        f"{fault} {state}: met {met[(fault, state)]} times, and said to be out of reach: {why}"
+        for (fault, state), why in reachable().items()
+        if why and met[(fault, state)]
     ]
 
 

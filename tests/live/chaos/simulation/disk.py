@@ -57,13 +57,13 @@ class File:
 
 class Disk:
     """The files of one simulated machine. `refuse`: "", "eio" or "full", for every write from now on; told: called
-    whenever one is refused."""
+    whenever one is refused; synced: whenever one is to be synced, which may take a while."""
 
-    def __init__(self, told: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, told: Callable[[], None] = lambda: None, synced: Callable[[], None] = lambda: None) -> None:
         self.files: dict[str, File] = {}
         self.life = 0
         self.refuse = ""
-        self.told = told
+        self.told, self.synced = told, synced
 
     def kill(self) -> None:
         """The process is gone: handles it had do nothing any more; what it wrote stays with the system."""
@@ -80,6 +80,30 @@ class Disk:
         return any(
             file.durable.rfind(text) >= 0 for name, file in sorted(self.files.items(), reverse=True) if file.durable
         )
+
+    def backup(self) -> dict[str, bytes]:
+        """A copy of the platters, as a backup or a snapshot of the volume takes it."""
+        return {name: bytes(file.durable) for name, file in self.files.items()}
+
+    def restore(self, copy: dict[str, bytes]) -> None:
+        """Another machine with what a copy holds: the old one is gone with all that it wrote since."""
+        self.life += 1
+        self.files.clear()
+        for name, body in copy.items():
+            file = self.files[name] = File()
+            file.content, file.durable = bytearray(body), bytearray(body)
+
+    def fold(self, path: str) -> None:
+        """The log goes into the journal's file, as when whoever opened it last closes it in good order."""
+        self.refuse, told, self.synced = "", self.synced, lambda: None
+        connection = apsw.Connection(path)
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except apsw.Error:  # it was cut short in its first moments
+            pass
+        finally:
+            connection.close()
+            self.synced = told
 
     def flip(self, chance: random.Random) -> None:
         """One bit of the newest journal bytes turns."""
@@ -112,6 +136,7 @@ class _Handle:
             return
         if self._disk.refuse == "eio":
             self._refused()
+        self._disk.synced()
         self._file.sync()
 
     def xTruncate(self, size: int) -> None:  # noqa: N802
@@ -191,6 +216,10 @@ class DiskSystem(apsw.VFS):
 
     def xFullPathname(self, path: str) -> str:  # noqa: N802
         return path if path.startswith(self._root) else str(super().xFullPathname(path))
+
+    def xSleep(self, microseconds: int) -> int:  # noqa: N802
+        """Nobody waits for a lock: who holds it stands still, and time is virtual."""
+        return microseconds
 
     def _exclusive(self, connection: apsw.Connection) -> None:
         if str(connection.filename).startswith(self._root):

@@ -16,6 +16,7 @@ FAULTS: dict[str, str] = {
     "F04": "the disk is full",
     "F05": "the network is gone before a request leaves",
     "F06": "the answer is lost after the broker has acted",
+    "F07": "a connection that drips: the answer takes most of its deadline",
     "F08": "HTTP 429, with and without Retry-After",
     "F09": "HTTP 500, 502, 503 before and after the broker has acted",
     "F10": "a request times out, and arrives at once, later, or never",
@@ -26,6 +27,7 @@ FAULTS: dict[str, str] = {
     "F15": "a burst of rows that were held back",
     "F16": "the feed is silent",
     "F17": "the book falls back from L2 to L1, and comes back",
+    "F18": "the feed refuses the connection",
     "F19": "the clock jumps, or runs off",
     "F20": "the process is stopped for seconds to a minute",
     "F21": "fills in parts, before the acknowledgement, after the cancel, or taken back",
@@ -38,11 +40,13 @@ FAULTS: dict[str, str] = {
     "F31": "a trading halt",
     "F32": "bad prints: zero, ten times, a tenth, none",
     "F33": "maintenance, or an account restricted to closing",
+    "F34": "the host is lost: another one goes on from a backup that is minutes old",
     "F37": "a person halts, resumes or flattens",
     "F38": "a strategy that always wants more, with absurd sizes, that flips, or that fails",
+    "F40": "a sync of the journal takes seconds",
 }
 
-REQUEST = ("F05", "F06", "F08", "F09", "F10", "F11", "F12", "F13")
+REQUEST = ("F05", "F06", "F07", "F08", "F09", "F10", "F11", "F12", "F13")
 """Drawn for each request."""
 
 

@@ -12,6 +12,7 @@ from .checks_journal import no_secret, replays, whole_and_kept
 from .checks_limits import inside_all_limits
 from .checks_orders import each_execution_once, every_order_was_intended, no_end_without_evidence, one_order_per_intent
 from .checks_parity import same_decisions
+from .coverage import reachable
 from .disk import DiskSystem
 from .trail import Trail
 from .world import Evidence, World
@@ -68,6 +69,7 @@ class Verdict:
 def judged(seed: int, system: DiskSystem, only: tuple[str, ...] = (), folder: Path | None = None) -> Verdict:
     """Run one schedule and judge it."""
     world = World(seed, system, only, folder)
+    out_of_reach = reachable()  # what a journal that is damaged or old says of an order is not where the order is
     try:
         evidence = world.run()
         trail = Trail.of(evidence.journal)
@@ -79,6 +81,7 @@ def judged(seed: int, system: DiskSystem, only: tuple[str, ...] = (), folder: Pa
                 said, _, rest = text.partition(" ")
                 own = said if said[:1] == "I" and said[1:].isdigit() else ""
                 found.append(Violation(seed, own or name, rest if own else text))
-        return Verdict(seed, tuple(found), evidence.met, evidence.trace, len(evidence.venue.orders))
+        met = {cell: times for cell, times in evidence.met.items() if not (evidence.damaged and out_of_reach[cell])}
+        return Verdict(seed, tuple(found), met, evidence.trace, len(evidence.venue.orders))
     finally:
         world.bury()

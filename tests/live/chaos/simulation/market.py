@@ -151,18 +151,32 @@ class Feed:
 
     def __init__(self, rows: list[Row], chance: random.Random, wanted: dict[str, float]) -> None:
         self.told: list[Told] = []
-        silent_until = burst_until = l1_until = 0
+        self.silences: list[tuple[int, int]] = []
+        """(from, until) without a row from a connection that stands."""
+        self.held: list[tuple[int, int]] = []
+        """(from, until) in which rows are held back."""
+        self.refusals: list[tuple[int, int]] = []
+        """(from, until) without a connection."""
+        self.bare: list[tuple[int, int]] = []
+        """(from, until) with the best prices only, without their depth."""
+        silent_until = burst_until = l1_until = refused_until = 0
         for number, row in enumerate(rows):
             draw = {name: chance.random() < odds for name, odds in wanted.items()}
             arrives = row.ts + ns(chance.uniform(0.05, 0.6))
             faults: list[str] = []
             if draw.get("F16"):
                 silent_until = row.ts + chance.choice([40, 80]) * SECOND
+                self.silences.append((row.ts, silent_until))
+            if draw.get("F18"):
+                refused_until = row.ts + chance.choice([15, 40]) * SECOND
+                self.refusals.append((row.ts, refused_until))
             if draw.get("F15"):
                 burst_until = row.ts + chance.choice([20, 40]) * SECOND
+                self.held.append((row.ts, burst_until))
             if draw.get("F17"):
                 l1_until = row.ts + chance.choice([20, 60]) * SECOND
-            if row.ts < silent_until:
+                self.bare.append((row.ts, l1_until))
+            if row.ts < max(silent_until, refused_until):
                 continue
             if row.ts < burst_until:
                 arrives, faults = max(arrives, burst_until + ns(0.01 * number)), ["F15"]

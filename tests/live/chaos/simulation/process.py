@@ -14,9 +14,10 @@ from data.errors import OnetapeError
 from data.rows import Row
 from live.brokers.wire_desk import Desk
 from live.core.commands import Alert
-from live.core.core import Core
-from live.core.events import Operator, SymbolFacts
+from live.core.core import SILENT_ROWS, Core
+from live.core.events import Operator, SymbolFacts, Timer
 from live.core.facts import AccountFacts
+from live.core.orders import OPEN
 from live.journal import SqliteJournal, exists
 from live.lock import held
 from live.session_venue import VenueSession
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from .world import World
 
 
+TIMER_S = 5.0
+
+
 class Killed(BaseException):
     """SIGKILL, or no power: nothing of the process runs any more. point: where it was."""
 
@@ -37,11 +41,15 @@ class Killed(BaseException):
         self.point = point
 
 
+class Gone(BaseException):
+    """The process ended while it waited for an answer."""
+
+
 class Acked:
     """Between the session and its journal: notes what a commit has promised."""
 
     def __init__(self, journal: SqliteJournal, promised: Callable[[int, bytes], None]) -> None:
-        self._journal, self._promised = journal, promised
+        self._journal, self._promised, self._last = journal, promised, -1
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._journal, name)
@@ -49,7 +57,9 @@ class Acked:
     def commit(self) -> None:
         """Make durable, then remember that it was."""
         self._journal.commit()
-        self._promised(self._journal._seq, self._journal._checksum)
+        if self._journal._seq != self._last:
+            self._last = self._journal._seq
+            self._promised(self._last, self._journal._checksum)
 
 
 class Process:
@@ -57,13 +67,14 @@ class Process:
 
     def __init__(self, world: World, life: int, path: Path) -> None:
         self.world, self.life, self.path = world, life, path
-        self.clock = HostClock(world.timeline, world.skew)
+        self.clock = HostClock(world.timeline, world.skew, world.elapse)
         self.stopped = ""
         self.alerts: list[Alert] = []
         self.session: VenueSession | None = None
         self.journal: SqliteJournal | None = None
         self._lock: AbstractContextManager[None] | None = None
         self._told_skew = 0.0
+        self._timer_ns = 0
 
     def start(self) -> None:
         """Open the journal, go through it, and begin to connect.
@@ -125,8 +136,19 @@ class Process:
         """Make what is due happen; seconds until it should be called again."""
         session = self._alive()
         self.watch()
+        self._time_goes_by(session)
         session.pump()
         return max(session.due_s(), 0.05)
+
+    def _time_goes_by(self, session: VenueSession) -> None:
+        """Every five seconds, where something waits or the feed is silent, the core is told of the time."""
+        now, core = session.now(), session.core
+        if now - self._timer_ns < TIMER_S * SECOND or not core.last_ts:
+            return
+        self._timer_ns = now
+        silent = now - core.last_ts > (SILENT_ROWS + 1) * core.clock_ns
+        if silent or any(order.state in OPEN for order in core.desk.tally.state.open):
+            session.tell(Timer(now))
 
     def watch(self) -> None:
         """The lights that a shell keeps: data, and the clock."""
@@ -145,6 +167,10 @@ class Process:
         """A person's word."""
         session = self._alive()
         session.tell(Operator(session.now(), action, "ada", note))
+
+    def feed_refused(self, why: str) -> None:
+        """The feed cannot be had: the light of the data is red at once."""
+        self._alive().gate("data", why)
 
     def facts(self, facts: SymbolFacts) -> None:
         """News of a symbol."""

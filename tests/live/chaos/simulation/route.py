@@ -26,7 +26,10 @@ DIALECTS: dict[str, Capabilities] = {
     "robinhood": ROBINHOOD,
     "private": PRIVATE,
     "returning": msgspec.structs.replace(ALPACA, dedupes="returns first", busy_is_refusal=False),
+    "forgetful": msgspec.structs.replace(ROBINHOOD, key_window_s=15.0),
 }
+"""The sheets of the real brokers, one that answers a known key with its order, and one that soon forgets a key: behind
+its window the same `ref_id` is another order."""
 CANARY = "canary-7f3e-token-that-must-stay-here"
 
 
@@ -41,6 +44,7 @@ class Network:
         self.durable: Callable[[str], bool] = lambda _key: True
         self.met: Callable[[str, Sequence[Ticket]], None] = lambda _fault, _tickets: None
         self.point: Callable[[str], None] = lambda _name: None
+        self.elapse: Callable[[int], None] = timeline.advance
         self.life = 0
         self.maintenance_until = 0
         self.no_token_until = 0
@@ -57,6 +61,7 @@ class Network:
             return
         now = self.timeline.now
         if self.weather.strikes("F14", 0.5):
+            self.venue.met("F14", order)
             self.stream_down_until = now + self.chance.choice([1, 5, 20]) * SECOND
         if now < self.stream_down_until:
             self.missed_news = True
@@ -64,6 +69,7 @@ class Network:
         told = seen(order, sums=True, last=done)
         self.news.append((now + int(self.chance.uniform(0.0, 1.0) * SECOND), told))
         if self.weather.strikes("F14"):
+            self.venue.met("F14", order)
             self.news.append((now + int(self.chance.uniform(0.0, 9.0) * SECOND), told))
 
     def ask(self, kind: str, tickets: Sequence[Ticket], act: Callable[[], Any]) -> Any:
@@ -87,16 +93,32 @@ class Network:
             self.met(fault, tickets)
         if fault == "F05":
             raise NotSent("no connection (simulated)")
-        timeline.advance(timeline.now + int(chance.uniform(0.01, 0.2) * SECOND))
-        self.venue.requests.append((timeline.now, kind, self.life))
+        life, left = self.life, timeline.now
+        self.point(f"{kind} leaves")
+        try:
+            self._takes(0.01, 0.2)
+        except BaseException:  # the process is gone, and what it had sent is on its way, or is not
+            if chance.random() < 0.5:
+                self.venue.requests.append((timeline.now, left, kind, life))
+                self._quietly(act)
+            raise
+        self.venue.requests.append((timeline.now, left, kind, life))
         self.point(f"{kind} arrives")
-        answer = self._acted(fault, act) if fault else act()
-        timeline.advance(timeline.now + int(chance.uniform(0.01, 0.2) * SECOND))
+        answer = self._acted(fault, act, life) if fault else act()
+        self._takes(0.01, 0.2)
         self.point(f"{kind} answered")
         return answer
 
-    def _acted(self, fault: str, act: Callable[[], Any]) -> Any:
+    def _takes(self, least: float, most: float) -> None:
+        """So many seconds of a request go by, in which the world and the rest of the process go on."""
+        self.elapse(self.timeline.now + int(self.chance.uniform(least, most) * SECOND))
+
+    def _acted(self, fault: str, act: Callable[[], Any], life: int) -> Any:
         chance, timeline = self.chance, self.timeline
+        if fault == "F07":
+            answer = act()
+            self._takes(2.0, 9.5)
+            return answer
         if fault == "F13":
             raise AuthError("the login has expired")
         if fault == "F33":
@@ -106,7 +128,7 @@ class Network:
                 self._quietly(act)
             wait = chance.choice([None, 1.0, 7.0, 20.0])
             if wait is not None:
-                self.closed.append((timeline.now, timeline.now + int(wait * SECOND), self.life))
+                self.closed.append((timeline.now, timeline.now + int(wait * SECOND), life))
             raise Busy("HTTP 429, too many requests", wait)
         if fault == "F10":
             arrives = chance.choice(["at once", "later", "never"])
@@ -114,7 +136,7 @@ class Network:
                 self._quietly(act)
             elif arrives == "later":
                 timeline.after(chance.uniform(0.5, 11.0), lambda: self._quietly(act))
-            timeline.advance(timeline.now + 10 * SECOND)
+            self._takes(10.0, 10.0)
             raise Lost("no whole answer (TimeoutError)")
         if fault == "F12" and chance.random() < 0.3:
             raise Refused("HTTP 200, and in it: the order was not taken")
@@ -127,7 +149,7 @@ class Network:
 
     def _quietly(self, act: Callable[[], Any]) -> None:
         """Done at the venue, told to nobody."""
-        with contextlib.suppress(Refused, Duplicate, TooLate):
+        with contextlib.suppress(Refused, Duplicate, TooLate, Lost):
             act()
 
 
@@ -162,11 +184,11 @@ class Toy:
         body = Body(
             command.symbol, command.side, ticket.quantity, ticket.kind, ticket.limit, stop, target, ticket.exits
         )
-        life = network.life
+        key, life, left, durable = ticket.key, network.life, network.timeline.now, network.durable(ticket.order_id)
 
         def act() -> Order:
             try:
-                return network.venue.submit(ticket.key, body, durable=network.durable(ticket.order_id), life=life)
+                return network.venue.submit(key, body, left=left, durable=durable, life=life)
             except No as no:
                 if no.why == "duplicate":
                     raise Duplicate("an order of this key is there") from None
@@ -180,13 +202,15 @@ class Toy:
         """Ask for a cancel."""
         network = self._network
 
+        venue_id = ticket.venue_id
+
         def act() -> None:
             if network.weather.strikes("F23"):
                 network.met("F23", [ticket])
                 if network.chance.random() < 0.5:
                     raise Lost("the cancel got lost")
-                network.venue.cancel(ticket.venue_id)
-            if late := network.venue.cancel(ticket.venue_id):
+                network.venue.cancel(venue_id)
+            if late := network.venue.cancel(venue_id):
                 raise TooLate(late)
 
         network.ask("cancel", [ticket], act)

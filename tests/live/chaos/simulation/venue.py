@@ -81,9 +81,11 @@ class Order:
 
 @dataclass(frozen=True)
 class Receipt:
-    """One order as it came in, whatever became of it. durable: the journal's synced bytes held its intent."""
+    """One order as it came in, whatever became of it. left: when its request left the process. durable: by then the
+    journal's synced bytes held its intent."""
 
     ts: int
+    left: int
     key: str
     body: Body
     taken: bool
@@ -96,6 +98,7 @@ class Venue:
 
     Args:
         dedupes: see `live.brokers.base.Capabilities`. visible_s: the longest until a list shows an order.
+        remembers_s: for how long a key is known again; the same key later makes another order.
         wild: chances of what it may do: partial, early, late_fill, late_reject, expire, slow_cancel, bust.
     """
 
@@ -109,34 +112,38 @@ class Venue:
         dedupes: str,
         shorts: bool,
         visible_s: float,
+        remembers_s: float,
         wild: dict[str, float],
     ) -> None:
         self.timeline, self.market, self.chance = timeline, market, chance
         self.cash, self.shorts, self.dedupes, self.visible_s, self.wild = cash, shorts, dedupes, visible_s, wild
+        self.remembers_s = remembers_s
         self.positions: dict[str, float] = {}
         self.orders: list[Order] = []
         self.receipts: list[Receipt] = []
         self.cancels: list[tuple[int, str]] = []
-        self.requests: list[tuple[int, str, int]] = []
+        self.requests: list[tuple[int, int, str, int]] = []
+        """(arrived, left, kind, life) of each."""
         self.by_hand: list[tuple[int, str]] = []
         self.restricted = False
         self.frozen = False
         self.listeners: list[Any] = []
         self._executed = 0
-        self.told: Callable[[Order], None] = lambda _order: None
+        self.met: Callable[[str, Order], None] = lambda _fault, _order: None
 
     # --- requests -------------------------------------------------------------------------------------------------
 
-    def submit(self, key: str, body: Body, *, durable: bool, life: int) -> Order:
+    def submit(self, key: str, body: Body, *, left: int, durable: bool, life: int) -> Order:
         """Take an order.
 
         Raises:
             No: it is not taken.
         """
         now = self.timeline.now
-        old = next((order for order in self.orders if order.key == key), None)
+        since = now - self.remembers_s * 1e9
+        old = next((order for order in self.orders if order.key == key and order.created >= since), None)
         why = self._against(body, old)
-        self.receipts.append(Receipt(now, key, body, not why, durable, life))
+        self.receipts.append(Receipt(now, left, key, body, not why, durable, life))
         if why == "known":
             assert old is not None
             return old
@@ -200,6 +207,10 @@ class Venue:
             if order.body.kind not in ("stop", "pair"):
                 self.end(order, "expired")
             return
+        if order.status == "working" and not order.executions and self._rolls("late_reject"):
+            self.met("F22", order)
+            self.end(order, "rejected")
+            return
         price, leg = self._price(order)
         if price > 0.0 and not self.frozen and not self.market.is_halted(order.body.symbol, now):
             left = order.left
@@ -212,9 +223,12 @@ class Venue:
 
     def _begin(self, order: Order) -> None:
         if self._rolls("late_reject") and not order.executions:
+            self.met("F22", order)
             self.end(order, "rejected")
         elif self._rolls("expire") and not order.executions:
+            self.met("F22", order)
             self.end(order, "expired")
+            self._may_fill_late(order)
         else:
             self.work(order)
 
@@ -235,7 +249,7 @@ class Venue:
     def fill(self, order: Order, quantity: float, price: float, leg: Literal["", "stop", "target"] = "") -> None:
         """An execution."""
         self._executed += 1
-        self.told(order)
+        self.met("F21", order)
         done = Execution(f"x{order.id}.{self._executed}", self.timeline.now, quantity, price, leg)
         order.executions.append(done)
         self._move(order.body.symbol, order.sign * quantity, price)
@@ -271,8 +285,12 @@ class Venue:
     def _cancelled(self, order: Order) -> None:
         if order.status in ENDED:
             return
-        left, price = order.left, self.market.mid(order.body.symbol, self.timeline.now)
         self.end(order, "cancelled")
+        self._may_fill_late(order)
+
+    def _may_fill_late(self, order: Order) -> None:
+        """A fill that overtook the end of its order, told of behind it."""
+        left, price = order.left, self.market.mid(order.body.symbol, self.timeline.now)
         if self._rolls("late_fill"):
             part = float(self.chance.randint(1, max(int(left), 1)))
             self.timeline.after(self.chance.uniform(0.2, 8.0), lambda: self.fill(order, min(part, left), price))

@@ -33,13 +33,24 @@ from .clock import SECOND, Timeline, ns
 from .disk import Disk, DiskSystem
 from .faults import Weather
 from .market import DAYS, SYMBOLS, Feed, Market, Told
-from .process import Killed, Process
+from .process import Gone, Killed, Process
 from .route import DIALECTS, Network
+from .venue import Order as VenueOrder
 from .venue import Venue
 
-CALM_S = 62
-"""Virtual seconds after the faults within which all must be in order, or a person called."""
+CALM_S = 66
+"""Virtual seconds after the faults until all must be in order, or a person called: a start, a minute until the books
+are compared once more, and what that takes."""
+HITS = (
+    "intent.written", "sending.applied", "ack.applied", "fill.applied", "unknown.applied", "quarantine.applied",
+    "expiry.applied", "refusal.applied", "cancel-ack.applied", "place leaves", "place arrives", "place answered",
+    "cancel arrives", "look arrives",
+)  # fmt: skip
+"""Points behind which a fault of the world may hit at once, so that orders in every state are met by it; what lasts is
+noted there."""
 REQUESTS = tuple(f"{kind} {when}" for kind in ("place", "cancel", "look", "books") for when in ("arrives", "answered"))
+TWINS = {"unknown": State.UNKNOWN, "open": State.WORKING, "due": State.SENDING}
+AT_VENUE = {"cancelled": State.CANCELLED, "expired": State.EXPIRED}
 CASH = 100_000.0
 MOST_LIVES = 5
 
@@ -70,6 +81,7 @@ class Evidence:
     external: bool = False
     damaged: bool = False
     refusals: list[tuple[int, int]] = field(default_factory=list)
+    stalls: list[tuple[int, int]] = field(default_factory=list)
     processed: dict[int, int] = field(default_factory=dict)
     closed: list[tuple[int, int, int]] = field(default_factory=list)
     digest: str = ""
@@ -113,13 +125,14 @@ class World:
         self.skew = 0
         self.venue = self._venue(capabilities)
         self.network = Network(self.timeline, self.venue, weather, chance, capabilities)
-        self.venue.told = lambda order: self._met_key("F21", order.key)
+        self.venue.met = self._met_order
         self.network.durable, self.network.met, self.network.point = self._durable, self._met_tickets, self.point
+        self.network.elapse = self.elapse
         self.patience = Patience()
         self.strategy = toy()
         self.plan = self._plan(capabilities)
         self.header = JournalHeader(self.plan, FeedOf("toy", True, ""), code())
-        self.disk = system.mounted = Disk(lambda: self.refusals.append((self.timeline.now, self._life)))
+        self.disk = system.mounted = Disk(self._refused, self._synced)
         self._system = system
         self._robbed: set[int] = set()
         self._graves: list[Process] = []
@@ -144,6 +157,10 @@ class World:
         self._life = 0
         self._kills = self._planned_kills()
         self._seen: dict[str, int] = {}
+        self._inside = self._was_split = False
+        self._ambushes: dict[tuple[str, int], list[Callable[[], None]]] = {}
+        self._copy: dict[str, bytes] | None = None
+        self.stalls: list[tuple[int, int]] = []
         self._sha = hashlib.sha256()
         self.told: list[Told] = []
 
@@ -157,12 +174,12 @@ class World:
             if chance.random() < 0.1:
                 wild["bust"] = 0.05
         if weather.has("F22"):
-            wild |= {"late_reject": 0.2, "expire": 0.1}
+            wild |= {"late_reject": 0.2, "expire": 0.2}
         if weather.has("F23"):
             wild["slow_cancel"] = 0.5
         return Venue(
             self.timeline, self.market, chance, cash=CASH, dedupes=capabilities.dedupes, shorts=capabilities.shorts,
-            visible_s=capabilities.visibility_delay_s, wild=wild,
+            visible_s=capabilities.visibility_delay_s, remembers_s=max(capabilities.key_window_s, 1.0), wild=wild,
         )  # fmt: skip
 
     def _plan(self, capabilities: Any) -> Plan:
@@ -244,9 +261,14 @@ class World:
         codes = [[chance.choice(menu) for _ in SYMBOLS] for _ in self.market.times]
         rows = self.market.rows(codes, with_book=True)
         wanted = {
-            name: self.weather.odds[name] for name in ("F14", "F15", "F16", "F17", "F32") if self.weather.has(name)
+            name: self.weather.odds[name]
+            for name in ("F14", "F15", "F16", "F17", "F18", "F32")
+            if self.weather.has(name)
         }
-        self.told = Feed(rows, chance, wanted).told
+        self._feed = feed = Feed(rows, chance, wanted)
+        self.told = feed.told
+        for since, _ in feed.refusals:
+            self._plan_at(since, lambda: self._act("F18", self._feed_refused))
         for told in self.told:
             self._plan_at(told.arrives, lambda told=told: self._row(told))  # type: ignore[misc]
 
@@ -263,9 +285,27 @@ class World:
             if weather.has(name):
                 for _ in range(often()):
                     self._plan_at(moment(), lambda name=name, act=act: self._act(name, act))  # type: ignore[misc]
+                self._lie_in_wait(name, act)
         if weather.has("F29"):
-            self._plan_at(times[len(times) // 2], lambda: self._act("F29", self._split))
+            if chance.random() < 0.5:
+                self._plan_at(times[len(times) // 2], lambda: self._act("F29", self._split))
+            else:
+                self._lie_in_wait("F29", self._split, most=1)
+        if weather.has("F34") and not self.own_files:
+            early, late = sorted((moment(), moment()))
+            self._plan_at(early, self._back_up)
+            if chance.random() < 0.3:
+                self._plan_at(late, self._lose_host)
+            for _ in range(3):
+                where = (chance.choice(HITS), chance.choice([1, 2, 3, 5]))
+                self._ambushes.setdefault(where, []).append(self._lose_host)
         self._agenda_of_people()
+
+    def _lie_in_wait(self, name: str, act: Callable[[], None], most: int = 2) -> None:
+        """The fault also hits right behind a point that an order passes."""
+        for _ in range(self.chance.randint(0, most)):
+            where = (self.chance.choice(HITS), self.chance.choice([1, 1, 2, 3, 5]))
+            self._ambushes.setdefault(where, []).append(lambda: self._act(name, act))
 
     def _agenda_of_people(self) -> None:
         """What lasts is noted now and then; words are said."""
@@ -276,15 +316,14 @@ class World:
             for ts in times:
                 if ts not in heard:
                     self._plan_at(ts, lambda: self._met_all("F16"))
-        if weather.has("F30"):
-            for ts in times[::4]:
-                self._plan_at(ts, lambda: self._met_all("F30"))
-        if weather.has("F38"):
-            for ts in times[::4]:
-                self._plan_at(ts, lambda: self._met_all("F38"))
+        for name in ("F30", "F38"):
+            if weather.has(name):
+                for ts in times[::4]:
+                    self._plan_at(ts, lambda name=name: self._met_all(name))  # type: ignore[misc]
         if weather.has("F37"):
             for _ in range(chance.randint(1, 3)):
                 self._plan_at(moment(), lambda: self._act("F37", self._person))
+            self._lie_in_wait("F37", self._person)
         elif chance.random() < 0.3:
             self._plan_at(moment(), self._resume)
 
@@ -301,11 +340,32 @@ class World:
             self._do(what)
         self.timeline.advance(max(end, self.timeline.now))
 
+    def elapse(self, to: int) -> None:
+        """Time goes on while the process's thread waits: its loop hears rows and people meanwhile, and may end.
+
+        Raises:
+            Gone: it has ended, and with it the thread.
+        """
+        if not self._inside:
+            owner, agenda, self._inside = self.process, self._agenda, True
+            try:
+                while agenda and agenda[0][0] <= max(to, self.timeline.now):
+                    ts, _, what = heappop(agenda)
+                    self.timeline.advance(max(ts, self.timeline.now))
+                    self._do(what)
+                    if self.process is not owner:
+                        raise Gone
+            finally:
+                self._inside = False
+        self.timeline.advance(max(to, self.timeline.now))
+
     def _do(self, what: Callable[[], None]) -> None:
         """Run something of the process; what ends it is noted and the supervisor starts it again."""
         process = self.process
         try:
             what()
+        except Gone:
+            pass  # who ended it has noted it
         except Killed as killed:
             self._ended(f"killed at {killed.point}")
         except OnetapeError as error:
@@ -368,7 +428,7 @@ class World:
             wait = process.tick()
             now = self.timeline.now
             night = (self.market.opens_after(now) - now) / SECOND - 20.0
-            wait = max(wait, min(night, 900.0))  # nothing to see between the sessions
+            wait = max(wait, min(night, 3_600.0))  # nothing to see between the sessions
             self._plan_at(now + ns(wait), tick)
 
         return tick
@@ -379,14 +439,25 @@ class World:
         if self.process is not None:
             self.processed.setdefault(told.row.ts, self.timeline.now)
             self.process.row(told.row)
+            self._plan_at(self.timeline.now, self._kick)  # behind what lies in wait for its orders
+
+    def _kick(self) -> None:
+        """A row wakes the thread that speaks to the broker; one that is speaking looks again when it is done."""
+        if self.process is not None and not self._inside:
+            self.process.tick()
 
     # --- faults of the process and around it ------------------------------------------------------------------------
 
     def point(self, name: str) -> None:
-        """A labelled point is passed; a process may end here."""
-        if not self._kills or self.weather.calm:
+        """A labelled point is passed; a process may end here, and the world may change."""
+        if self.weather.calm:
             return
         times = self._seen[name] = self._seen.get(name, 0) + 1
+        if name in HITS:
+            for act in self._ambushes.pop((name, times), ()):
+                self._plan_at(self.timeline.now, act)
+            for fault in self._lasting():
+                self._met_all(fault)
         how = self._kills.get((name, times))
         if how is None or len(self.lives) >= MOST_LIVES:
             return
@@ -399,9 +470,55 @@ class World:
         else:
             self.disk.power_loss(self.chance, torn=True)
             if self.chance.random() < 0.25:
+                if self.chance.random() < 0.5:
+                    self.disk.fold(str(self.path))
                 self.disk.flip(self.chance)
                 self.damaged = True
         raise Killed(name)
+
+    def _lasting(self) -> list[str]:
+        """The faults that are in force now, as long as they are."""
+        now, weather = self.timeline.now, self.weather
+        lasting = [name for name in ("F30", "F38") if weather.has(name)]
+        feed = self._feed
+        spans = {"F15": feed.held, "F16": feed.silences, "F17": feed.bare, "F18": feed.refusals}
+        lasting += [name for name, times in spans.items() if any(since <= now < until for since, until in times)]
+        if any(since <= now < until for _, since, until in self.market.halts):
+            lasting.append("F31")
+        if self.venue.restricted or now < self.network.maintenance_until:
+            lasting.append("F33")
+        if self.halt_stands:
+            lasting.append("F37")
+        if self.skew:
+            lasting.append("F19")
+        if self._was_split:
+            lasting.append("F29")
+        return lasting
+
+    def _refused(self) -> None:
+        self.refusals.append((self.timeline.now, self._life))
+
+    def _synced(self) -> None:
+        """The disk is slow now and then: the whole process waits for it, and hears nothing."""
+        if self.weather.strikes("F40", 0.2):
+            self._met_all("F40")
+            self._freeze(self.chance.choice([0.3, 2.0, 6.0]))
+
+    def _back_up(self) -> None:
+        if self._copy is None and self.process is not None:
+            self._copy = self.disk.backup()
+
+    def _lose_host(self) -> None:
+        """Another machine takes over with what the backup holds; nothing of what came since is known there."""
+        if self._copy and self.process is not None and not self.damaged and not self.weather.calm:
+            self._met_all("F34")
+            self.disk.restore(self._copy)
+            self.damaged = True
+            raise Killed("the host is lost")
+
+    def _feed_refused(self) -> None:
+        if self.process is not None:
+            self.process.feed_refused("the feed refused the connection (406)")
 
     def _disk_error(self) -> None:
         self.disk.refuse = "eio"
@@ -423,7 +540,12 @@ class World:
 
     def _stall(self) -> None:
         """The process stands still; rows, news and answers pile up."""
-        self.timeline.advance(self.timeline.now + ns(self.chance.choice([5.0, 20.0, 60.0])))
+        self._freeze(self.chance.choice([5.0, 20.0, 60.0]))
+
+    def _freeze(self, seconds: float) -> None:
+        since = self.timeline.now
+        self.timeline.advance(since + ns(seconds))
+        self.stalls.append((since, self.timeline.now))
 
     def _by_hand(self) -> None:
         self.external = True
@@ -461,6 +583,7 @@ class World:
     def _come_back(self, first: Process, second: Process) -> None:
         self.network.life = second.life
         self.process = second
+        inside, self._inside = self._inside, True
         try:
             for _ in range(self.chance.choice([1, 6])):
                 second.tick()
@@ -474,6 +597,8 @@ class World:
         except OnetapeError as error:
             self.errors.append(f"first runner: {error}")
             first.stop()
+        finally:
+            self._inside = inside
         self.network.life = second.life
         self._plan_at(self.timeline.now, self._tick(second.life))
 
@@ -500,7 +625,7 @@ class World:
         self.venue.restricted = False
 
     def _split(self) -> None:
-        symbol = self.chance.choice(SYMBOLS)
+        symbol, self._was_split = self.chance.choice(SYMBOLS), True
         self._facts(self.facts_of(symbol, self._now(), action=True))
         if self.venue.positions.get(symbol):
             self.venue.positions[symbol] *= 2.0
@@ -539,16 +664,24 @@ class World:
         return self.process.session.core.orders
 
     def _met_tickets(self, fault: str, tickets: Sequence[Ticket]) -> None:
+        """A request met these. A protection that was replaced is one order with us and more at the venue: what is asked
+        behind its end is asked about the other of them, and counts where the desk has that one."""
         orders = self._orders()
         for ticket in tickets:
             order = orders.get(ticket.order_id)
             if order is not None:
-                self.weather.met[(fault, order.state.value)] += 1
+                other = order.is_over and ticket.stage in TWINS
+                state = TWINS[ticket.stage] if other else order.state
+                self.weather.met[(fault, state.value)] += 1
 
-    def _met_key(self, fault: str, key: str) -> None:
-        order = self._orders().get(key)
+    def _met_order(self, fault: str, at_venue: VenueOrder) -> None:
+        """The venue did something to an order; to the other one of a protection that is full, where there are two."""
+        order = self._orders().get(at_venue.key)
         if order is not None and self.weather.has(fault):
-            self.weather.met[(fault, order.state.value)] += 1
+            state = order.state
+            if state is State.FILLED:
+                state = AT_VENUE.get(at_venue.status, State.WORKING)
+            self.weather.met[(fault, state.value)] += 1
 
     def _met_all(self, fault: str) -> None:
         for order in self._orders().values():
@@ -589,6 +722,7 @@ class World:
             words=self.words, lives=self.lives, calm=calm, end=self.timeline.now, up=up, lost=lost,
             final=final, errors=self.errors, takeovers=self.takeovers, told=self.told,
             external=self.external or bool(self.venue.by_hand), damaged=self.damaged,
-            refusals=self.refusals, processed=self.processed, closed=self.network.closed, digest=digest,
+            refusals=self.refusals, stalls=self.stalls, processed=self.processed,
+            closed=self.network.closed, digest=digest,
             met=dict(self.weather.met), trace=self._sha.hexdigest(),
         )  # fmt: skip
