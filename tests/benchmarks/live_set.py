@@ -1,12 +1,7 @@
-"""The whole live set against the sandbox: row to order at the venue, journal under load, memory, restart.
-
-The venue is in this process and the sandbox's HTTP servers are on a thread of it, so that one clock measures both ends;
-the rest of the way is the real one: journal on disk, worker thread, the broker's SDK, sockets.
-"""
+"""The whole live set against the sandbox: memory and processor of the runner and its feed process, and a restart."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import subprocess
@@ -14,11 +9,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from time import perf_counter_ns
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MINUTE_NS = 60_000_000_000
-ORDERS = 100
 SCRIPT = '''"""The volume of a row says what is wanted: 1 buy, 2 sell."""
 from strategies.indicators import sma
 from strategies.types import Bars, Signals
@@ -47,163 +40,9 @@ def line(what, value, unit, budget=None):
     return {"room": "live", "what": what, "value": value, "unit": unit, "budget": budget}
 
 
-def wire(name: str) -> list[dict]:
-    """Milliseconds from a row to the order at the venue, and microseconds of each durable write on the way."""
-    from data.rows import Row
-    from live.brokers.wire_route import Patience
-    from live.core.facts import GATES
-    from live.core.plan import Plan
-    from live.header import Feed, JournalHeader, built
-    from live.journal import SqliteJournal
-    from live.sandbox.broker_engine import Venue
-    from live.sandbox.broker_faults import BrokerFaults
-    from live.sandbox.broker_http import on_a_thread
-    from live.session_venue import VenueSession
-    from live.steady import SteadyClock
-    from live.worker import Worker
-    from strategies.common.costs import Costs
-    from strategies.common.load import load_strategy
-    from strategies.common.rule import Rule
-
-    arrived: list[int] = []
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        (place / "said.py").write_text(SCRIPT)
-        strategy = load_strategy(place / "said.py")
-        venue = Venue({"AAA": (100.0, 100.02)}.get, time.time_ns, faults=BrokerFaults())
-        venue.listeners.append(lambda what, *_: arrived.append(perf_counter_ns()) if what == "new" else None)
-        box, make = _broker(name, venue, place)
-        with on_a_thread(box.start, box.stop):
-            broker = make()
-            broker.capabilities = _free(broker)
-            broker.patience = Patience(look_s=0.05, look_behind_stream_s=0.05)  # the venue lives when it is asked
-            plan = Plan.of(
-                strategy, ["AAA"], account="a", rule=Rule(size=0.1), costs=Costs.free(), clock="1m", broker=name,
-                limits={"max_order_usd": 1e9}, async_cancels=True,
-            )  # fmt: skip
-            journal = SqliteJournal.create(place / "a.journal", JournalHeader(plan, Feed("b", True, ""), built()))
-            commits = _timed(journal)
-            session = VenueSession(_core(plan, strategy), broker, journal, clock=SteadyClock())
-            taken = asyncio.run(_trade(session, arrived, Worker("bench"), Row, GATES))
-            session.broker.close()
-            session.close()
-    taken.sort()
-    commits.sort()
-    p50, p99 = taken[len(taken) // 2], taken[int(len(taken) * 0.99)]
-    return [
-        line(f"row to order at the venue, {name}, p50", p50, "ms"),
-        line(f"row to order at the venue, {name}, p99", p99, "ms", 20.0),
-        line(f"journal commit while trading through {name}, p50", commits[len(commits) // 2], "ms"),
-        line(f"journal commit while trading through {name}, p99", commits[int(len(commits) * 0.99)], "ms", 2.0),
-    ]
-
-
-async def _trade(session, arrived, worker, row_type, gates) -> list[float]:
-    """Milliseconds of each order; calls go to the worker as in the shell."""
-    session.resume()
-
-    async def settle(condition):
-        until = time.monotonic() + 15.0
-        while not condition():
-            if time.monotonic() > until:
-                raise RuntimeError(f"the session stands still: {session.core.counts}, {session.core.halted}")
-            call = session.next_call()
-            if call is None:
-                await asyncio.sleep(0.005)
-                continue
-            session.done(call, await worker.call(lambda call=call: call.run(session.broker)))
-
-    await settle(lambda: session.opened and "orders" not in session.core.desk.tally.state.closed)
-    for name in gates:
-        if name not in ("reconciled", "orders"):
-            session.gate(name, "")
-    await settle(lambda: not session.core.desk.tally.state.closed)
-    taken, ts = [], 0
-    for number in range(ORDERS):
-        ts += MINUTE_NS
-        price = [100.0]
-        row = row_type(ts, 20250102, 600.0, 9_000.0, price, price, price, price, [1.0 + number % 2])
-        count = len(arrived)
-        start = perf_counter_ns()
-        session.row(row)
-        await settle(lambda count=count: len(arrived) > count)
-        taken.append((arrived[count] - start) / 1e6)
-        await settle(lambda: all(order.is_over for order in session.core.orders.values()))
-    worker.end()
-    return taken
-
-
-def _core(plan, strategy):
-    from live.core.core import Core
-
-    return Core(plan, strategy)
-
-
-def _free(broker):
-    """The broker's sheet without its budget: the way is measured, not the queue."""
-    from msgspec.structs import replace
-
-    broker.budget._free = True
-    return replace(broker.capabilities, requests_a_minute=0)
-
-
-def _timed(journal) -> list[float]:
-    commits: list[float] = []
-    plain = journal.commit
-
-    def commit():
-        start, something = perf_counter_ns(), journal._open
-        plain()
-        if something:
-            commits.append((perf_counter_ns() - start) / 1e6)
-
-    journal.commit = commit
-    return commits
-
-
-def _broker(name, venue, place):
-    """A broker's sandbox, and what makes our side of it."""
-    from data.settings import Secret
-    from live.brokers.alpaca import AlpacaRoute
-    from live.brokers.robinhood import broker as official
-    from live.brokers.robinhood_private import broker as private
-    from live.brokers.wire_desk import Desk
-    from live.login import authorize, keep_token
-    from live.sandbox.broker_accounts import consent
-    from live.sandbox.broker_alpaca import AlpacaBroker
-    from live.sandbox.robinhood_mcp import RobinhoodAgent
-    from live.sandbox.robinhood_private import RobinhoodPrivate
-
-    if name == "alpaca":
-        box = AlpacaBroker(venue)
-        return box, lambda: Desk(
-            AlpacaRoute(box.http_url, Secret("sandbox-key"), Secret("sandbox-secret"), "paper", box.ws_url)
-        )
-    if name == "robinhood":
-        agent = RobinhoodAgent(venue)
-
-        def log_in():
-            shown: list[str] = []
-            authorize(
-                place / "a.grant", command="", url=agent.url, paste=True, show=shown.append,
-                ask=lambda _: consent(shown[-1].partition("\n")[2]),
-            )  # fmt: skip
-            return official(place / "a.grant", "")
-
-        return agent, log_in
-    unofficial = RobinhoodPrivate(venue)
-
-    def token():
-        keep_token(place / "a.token", unofficial.token)
-        return private(
-            place / "a.token", "", unofficial=True, base=unofficial.http_url, say=lambda _: None,
-        )  # fmt: skip
-
-    return unofficial, token
-
-
-def live_set(seconds: float = 20.0) -> list[dict]:
-    """Memory and processor of runner and feed process, connected to everything at five symbols with a price book."""
+def live_set(seconds: float = 60.0) -> list[dict]:
+    """Memory and processor of runner and feed process, connected to everything at five symbols with a price book; long
+    enough for a row, after which most symbols trade."""
     import psutil
 
     from data.sources.rehearsal import told
@@ -247,12 +86,15 @@ def live_set(seconds: float = 20.0) -> list[dict]:
             time.sleep(seconds)
             cpu = [(sum(each.cpu_times()[:2]) - old) / seconds for each, old in zip(family, before, strict=True)]
             rss = [each.memory_info().rss / 1e6 for each in family]
+            pss = [each.memory_full_info().pss / 1e6 for each in family]
         finally:
             runner.terminate()
             runner.communicate(timeout=30)
     return [
         line("live process (Robinhood, L2, 5 symbols), resident memory", rss[0], "MB", 120.0),
+        line("live process, its proportional share (PSS)", pss[0], "MB"),
         line("its feed process, resident memory", sum(rss[1:]), "MB"),
+        line("its feed process, its proportional share (PSS)", sum(pss[1:]), "MB"),
         line("live process, part of a core", cpu[0], "", 0.2),
         line("its feed process, part of a core", sum(cpu[1:]), ""),
     ]
@@ -334,5 +176,4 @@ class _Nobody:
 def run() -> list[dict]:
     """Every figure of the live set."""
     os.environ |= dict.fromkeys(("no_proxy", "NO_PROXY"), "127.0.0.1,localhost")
-    found = [figure for name in ("alpaca", "robinhood", "robinhood_private") for figure in wire(name)]
-    return [*found, *restart(), *live_set()]
+    return [*restart(), *live_set()]
