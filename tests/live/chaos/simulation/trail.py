@@ -59,6 +59,9 @@ class Trail:
             if seq != expected:
                 self.faults.append(f"record {expected} is missing")
                 return
+            if not isinstance(kind, str) or not isinstance(body, bytes):
+                self.faults.append(f"record {seq} is not of its type")
+                return
             before = hashlib.sha256(before + seq.to_bytes(8, "little") + kind.encode() + b"\0" + body).digest()
             if before != checksum:
                 self.faults.append(f"the checksum of record {seq} does not match")
