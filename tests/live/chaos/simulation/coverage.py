@@ -24,7 +24,7 @@ ONLY: dict[str, tuple[tuple[str, ...], str]] = {
         "it is an execution, and the venue makes none of an order that has not left, is full, or was never let in",
     ),
     "F22": (
-        (State.SENDING, State.ACKED, State.WORKING, State.PARTIAL, State.UNKNOWN, State.CANCELLED),
+        (*ASKED, State.CANCELLED),
         "the venue throws out only what has left and of which it has done nothing",
     ),
     "F23": (
