@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from data.calendar import SECOND_NS
-from live.control import FeedState, Status
+from live.control import Asked, FeedState, Status
 from live.metrics.names import Sample
 from live.watch.story import EXECUTIONS, Story
 from live.watch.view import AccountView, share
 
 LEVELS = {"L2": 2.0, "L1": 1.0, "bars": 0.5, "none": 0.0}
-FEWEST_ATTEMPTS = 20
+FEWEST_ATTEMPTS, FEWEST_REQUESTS = 20, 50
 """Below this a single failure would be a rate of its own."""
 MB = 1e6
 SIMULATED = "paper"
@@ -78,7 +78,7 @@ def _story(story: Story, one: _One) -> Iterator[Sample]:
     yield one("fees_dollars_total", story.fees)
     lately = story.lately
     if len(lately) >= FEWEST_ATTEMPTS:
-        yield one("api_error_ratio", sum(lately) / len(lately))
+        yield one("order_failure_ratio", sum(lately) / len(lately))
     for (name, level), amount in sorted(story.alerted.items()):
         yield one("alerts_total", amount, name, level)
 
@@ -106,6 +106,8 @@ def _status(status: Status, one: _One, now_ns: int) -> Iterator[Sample]:
         yield one("requests_used", status.budget.used)
         yield one("requests_limit", status.budget.limit)
         yield one("requests_used_ratio", share(status.budget.used, status.budget.limit))
+    if status.asked is not None:
+        yield from _asked(status.asked, one)
     for quantile, microseconds in (("0.5", status.p50_us), ("0.99", status.p99_us)):
         if microseconds:
             yield one("decision_seconds", microseconds / 1e6, quantile)
@@ -118,6 +120,14 @@ def _status(status: Status, one: _One, now_ns: int) -> Iterator[Sample]:
         yield one("certificate_left_seconds", (status.certificate_until - now_ns) / SECOND_NS)
     if status.token_until:
         yield one("token_left_seconds", (status.token_until - now_ns) / SECOND_NS)
+
+
+def _asked(asked: Asked, one: _One) -> Iterator[Sample]:
+    yield one("api_requests_total", asked.total)
+    for kind, amount in sorted(asked.errors.items()):
+        yield one("api_errors_total", amount, kind)
+    if asked.lately >= FEWEST_REQUESTS:
+        yield one("api_error_ratio", asked.lately_failed / asked.lately)
 
 
 def _feed(feed: FeedState, one: _One) -> Iterator[Sample]:

@@ -52,7 +52,7 @@ METRICS: dict[str, Metric] = {
     # orders
     "onetape_orders_total": _counter("Orders sent: first attempts and retries.", _ACCOUNT),
     "onetape_order_failures_total": _counter("Of those, refused or without an answer.", _ACCOUNT),
-    "onetape_api_error_ratio": _gauge("Failures among the last 100 orders sent, from 20 on.", _ACCOUNT),
+    "onetape_order_failure_ratio": _gauge("Failures among the last 100 orders sent, from 20 on.", _ACCOUNT),
     "onetape_fills_total": _counter("Executions.", _ACCOUNT),
     "onetape_denied_total": _counter("Orders a control kept back.", _ACCOUNT, "control"),
     "onetape_open_orders": _gauge("Orders that may still fill.", _ACCOUNT),
@@ -63,6 +63,9 @@ METRICS: dict[str, Metric] = {
     "onetape_alerts_total": _counter("Alerts the core gave.", _ACCOUNT, "name", "level"),
     # what it may do
     "onetape_headroom_used_ratio": _gauge("How much of a limit is used.", _ACCOUNT, "limit"),
+    "onetape_api_requests_total": _counter("Requests to the broker, of every kind, in this process.", _ACCOUNT),
+    "onetape_api_errors_total": _counter("Of those, failed: 429, 5xx, timeout, unreadable ...", _ACCOUNT, "kind"),
+    "onetape_api_error_ratio": _gauge("Failures among the last 200 requests, from 50 on.", _ACCOUNT),
     "onetape_requests_used": _gauge("Requests to the broker in the last minute.", _ACCOUNT),
     "onetape_requests_limit": _gauge("Requests allowed in a minute.", _ACCOUNT),
     "onetape_requests_used_ratio": _gauge("Share of them that is used.", _ACCOUNT),

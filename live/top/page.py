@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from live.alerts.book import Active, active_alerts
-from live.control import FeedState, Status
+from live.control import Asked, FeedState, Status
+from live.metrics.measures import FEWEST_REQUESTS
 from live.top.words import age, bar, clock, count, day, moment, money, number, signed
 from live.watch.lines import last_lines
 from live.watch.roster import Place
@@ -30,6 +31,7 @@ SHOWN_ORDERS = 100
 SHOWN_ALERTS = 50
 SHOWN_LINES = 200
 BAR = 20
+FAILED, MOST_FAILED = "requests failed", 0.02
 
 
 class Line(NamedTuple):
@@ -195,7 +197,8 @@ def _risk(view: AccountView, now_ns: int) -> str:
     used = sorted(status.headroom.items(), key=lambda item: -share(item[1].used, item[1].limit))
     if status.budget.limit:
         used.append(("requests a minute", status.budget))
-    width = max((len(name) for name, _ in used), default=0)
+    names = [name for name, _ in used] + ([FAILED] if status.asked is not None else [])
+    width = max(map(len, names), default=0)
     lines = []
     for name, part in used:
         taken = share(part.used, part.limit)
@@ -203,6 +206,7 @@ def _risk(view: AccountView, now_ns: int) -> str:
         lines.append(
             f"{name.ljust(width)} {bar(taken, BAR)} {taken:4.0%}  {number(part.used)} of {number(part.limit)}{full}"
         )
+    lines += _asked(status.asked, width)
     if not status.headroom:
         lines.append("its runner names no limits; python -m live limits prints those there are")
     lines += [f"! halted      {view.halted}"] if view.halted else []
@@ -213,6 +217,17 @@ def _risk(view: AccountView, now_ns: int) -> str:
         lines.append(f"compared      {moment(status.reconciled)} UTC")
     lines += _ends("certificate", status.certificate_until, now_ns) + _ends("token", status.token_until, now_ns)
     return "\n".join(lines)
+
+
+def _asked(asked: Asked | None, width: int) -> list[str]:
+    """How requests to the broker went: lately, and what failed since its runner started, by kind."""
+    if asked is None:
+        return []
+    taken = share(asked.lately_failed, asked.lately)
+    kinds = ", ".join(f"{kind} {number(amount)}" for kind, amount in sorted(asked.errors.items()) if amount)
+    attention = "! " if taken > MOST_FAILED and asked.lately >= FEWEST_REQUESTS else ""
+    said = f"{asked.lately_failed} of the last {asked.lately}; of all {number(asked.total)}: {kinds or 'none'}"
+    return [f"{FAILED.ljust(width)} {bar(taken, BAR)} {taken:4.0%}  {attention}{said}"]
 
 
 def _ends(what: str, until: int, now_ns: int) -> list[str]:

@@ -25,7 +25,7 @@ from live.alerts.daemon import Daemon
 from live.alerts.judge import acknowledge, judge, key_of
 from live.alerts.rules import TABLE, Rule, load_rules
 from live.alerts.send import GIVEN_UP_NS, Targets, deliver, message_of
-from live.control import FeedState, Used, Word
+from live.control import Asked, FeedState, Used, Word
 from live.core.commands import Alert, Submit
 from live.core.events import Fill, OrderRefused, OrderSent
 from live.logs import open_log
@@ -211,7 +211,8 @@ CAUSES = {
     "loss_near_halt": lambda desk, _journal: desk.says(headroom={"halt_loss_pct": Used(2.4, 3.0)}),
     "queue_long": lambda desk, _journal: desk.says(queue=11),
     "requests_near_limit": lambda desk, _journal: desk.says(budget=Used(29, 30)),
-    "api_errors": lambda desk, journal: lost_orders(journal, desk.now),
+    "api_errors": lambda desk, _journal: desk.says(asked=Asked(900, {"429": 3, "timeout": 2}, 200, 5)),
+    "order_failures": lambda desk, journal: lost_orders(journal, desk.now),
     "execution_slow": lambda desk, journal: lost_orders(journal, desk.now),
     "certificate_ends": lambda desk, _journal: desk.says(certificate_until=desk.now + 6 * DAY),
     "token_ends": lambda desk, _journal: desk.says(token_until=desk.now + 3_600 * SECOND),

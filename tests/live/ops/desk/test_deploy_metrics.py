@@ -216,7 +216,7 @@ def full_desk(root):
 
     import msgspec
 
-    from live.control import Control, FeedState, Status, Used
+    from live.control import Asked, Control, FeedState, Status, Used
     from live.core.commands import Alert, Submit
     from live.core.events import Fill, OrderSent
     from live.core.plan import Plan
@@ -246,7 +246,8 @@ def full_desk(root):
     status = Status(
         "x", "momentum", 1, 9, now, 5.0, 5.0, {"AAA": 30.0}, 1, 1, "", {"clock": ""}, {"R02.x": 1}, said=now,
         broker="alpaca", feeds=[FeedState("hub", "stale", "L2", 1.0, 1)], headroom={"halt_loss_pct": Used(2.9, 3.0)},
-        budget=Used(1, 30), queue=1, reconciled=now, rss_mb=50.0, cpu_s=1.0, p50_us=1.0, p99_us=2.0, wire_p99_ms=1.0,
+        budget=Used(1, 30), queue=1, asked=Asked(90, {"429": 1, "timeout": 1}, 90, 2),
+        reconciled=now, rss_mb=50.0, cpu_s=1.0, p50_us=1.0, p99_us=2.0, wire_p99_ms=1.0,
         certificate_until=now + day, token_until=now + day,
     )  # fmt: skip
     Control(Desk.state, "x").publish(msgspec.structs.replace(status, differences=["AAA"]))

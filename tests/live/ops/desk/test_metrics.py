@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from data.errors import ConfigError
-from live.control import FeedState, Used, Word
+from live.control import Asked, FeedState, Used, Word
 from live.core.commands import Alert, Submit
 from live.core.events import Fill, OrderRefused, OrderSent
 from live.metrics.endpoint import Collector, Figures, serve
@@ -47,7 +47,8 @@ def busy(desk):
     desk.says(
         "alpha", broker="alpaca", mode="live", positions={"AAA": 27.0}, day_pnl=-120.5, equity=99_879.5, unknown=1,
         open_orders=2, queue=3, feeds=[FeedState("hub", "stale", "L1", 7.0, 2)], rss_mb=58.0, cpu_s=3.5,
-        headroom={"max_positions": Used(1, 4)}, budget=Used(12, 30), denied={"R02.order_notional": 3},
+        headroom={"max_positions": Used(1, 4)}, budget=Used(12, 30),
+        asked=Asked(900, {"429": 3, "5xx": 0, "timeout": 1}, 200, 4), denied={"R02.order_notional": 3},
         gates_closed={"clock": "skew"}, differences=["AAA"], reconciled=desk.now - 90 * SECOND,
         token_until=desk.now + 2 * DAY, certificate_until=desk.now + DAY, p50_us=40.0, p99_us=180.0, wire_p99_ms=12.0,
     )  # fmt: skip
@@ -80,7 +81,11 @@ def test_figures_say_what_the_files_say(busy):
         ("onetape_position_shares", "AAA"): 27.0,
         ("onetape_orders_total",): 30.0,
         ("onetape_order_failures_total",): 3.0,
-        ("onetape_api_error_ratio",): 0.1,
+        ("onetape_order_failure_ratio",): 0.1,
+        ("onetape_api_requests_total",): 900.0,
+        ("onetape_api_errors_total", "429"): 3.0,
+        ("onetape_api_errors_total", "timeout"): 1.0,
+        ("onetape_api_error_ratio",): 0.02,
         ("onetape_fills_total",): 27.0,
         ("onetape_fees_dollars_total",): pytest.approx(2.7),
         ("onetape_denied_total", "R02.order_notional"): 3.0,
@@ -119,7 +124,8 @@ def test_what_does_not_apply_is_absent(desk):
     journal.commit()
     desk.says("alpha", ended=True)
     found = {name for name, *_ in values(desk)}
-    for name in ("execution_seconds", "api_error_ratio", "silent_seconds", "requests_used", "token_left_seconds"):
+    for name in ("execution_seconds", "api_error_ratio", "api_requests_total", "order_failure_ratio", "silent_seconds",
+                 "requests_used", "token_left_seconds"):  # fmt: skip
         assert f"onetape_{name}" not in found  # paper, too few orders, ended, no budget, no token
     journal.close()
 

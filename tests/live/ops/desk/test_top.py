@@ -12,7 +12,7 @@ import pytest
 from textual.widgets import Static
 
 from live.alerts.book import Active, Book, BookFile
-from live.control import FeedState, Used, Word
+from live.control import Asked, FeedState, Used, Word
 from live.core.commands import Alert, Protect, Submit
 from live.core.events import Fill, OrderSent, Snapshot
 from live.journal import SqliteJournal
@@ -50,6 +50,7 @@ def busy(desk):
         "alpha", positions={"AAA": 10.0}, day_pnl=-120.5, equity=99_879.5, open_orders=1, unknown=1,
         feeds=[FeedState("hub", "fresh", "L2", 0.4), FeedState("vendor", "stale", "L1", 7.0, 2)],
         headroom={"max_positions": Used(1, 4), "halt_loss_pct": Used(3.0, 3.0)}, budget=Used(12, 30),
+        asked=Asked(900, {"429": 3, "5xx": 0, "timeout": 1}, 200, 4),
         denied={"R02.order_notional": 3}, gates_closed={"clock": ""}, differences=["AAA: we hold 10, the broker 8"],
         token_until=desk.now + 3 * 86_400_000_000_000, certificate_until=desk.now - 1, p99_us=180.0, rss_mb=58.0,
     )  # fmt: skip
@@ -83,6 +84,7 @@ def test_a_page_tells_what_the_files_say(busy):
     assert risk[0] == f"halt_loss_pct     {'█' * 20} 100%  3 of 3  ! at its limit"
     assert risk[1] == f"max_positions     {'█' * 5}{'░' * 15}  25%  1 of 4"
     assert risk[2].startswith("requests a minute")
+    assert risk[3] == f"requests failed   █{'░' * 19}   2%  4 of the last 200; of all 900: 429 3, timeout 1"
     assert "! waits for   clock: not yet in order" in risk
     assert "denied        R02.order_notional, 3 times" in risk
     assert "! differs     AAA: we hold 10, the broker 8" in risk
