@@ -245,3 +245,40 @@ def test_the_disk_loses_what_was_not_synced_and_keeps_what_was(header, tmp_path)
                 each._db.close()
     finally:
         system.close()
+
+
+def test_a_new_host_has_what_the_copy_held_and_the_old_one_writes_no_more(header, tmp_path):
+    system = DiskSystem(tmp_path)
+    try:
+        disk = system.mounted = Disk()
+        old = SqliteJournal.create(system.journal, header)
+        copy = disk.backup()
+        old.append_event(Timer(1))
+        old.commit()
+        disk.restore(copy)
+        old.append_event(Timer(2))
+        old.commit()
+        new = SqliteJournal.open(system.journal)
+        assert [record.kind for record in new.read()] == ["header"]
+        new.close()
+    finally:
+        system.mounted = Disk()
+        system.close()
+
+
+def test_a_log_that_is_folded_in_is_in_the_file_alone_and_reads_the_same(header, tmp_path):
+    system = DiskSystem(tmp_path)
+    try:
+        disk = system.mounted = Disk()
+        journal = SqliteJournal.create(system.journal, header)
+        journal.append_event(Timer(1))
+        journal.commit()
+        disk.kill()
+        disk.fold(str(system.journal))
+        assert [name for name, file in disk.files.items() if file.content] == [str(system.journal)]
+        journal = SqliteJournal.open(system.journal)
+        assert [record.kind for record in journal.read()] == ["header", "event"]
+        journal.close()
+    finally:
+        system.mounted = Disk()
+        system.close()
