@@ -100,7 +100,8 @@ def units(
             writes=[*states, backup],
             credentials=secret,
         )
-    figures = ["metrics", folder, "--state", str(states[0])]
+    book = str(fleet.members[0].account.state)  # salt and alerts; each account's own folder is in its file
+    figures = ["metrics", folder, "--state", book]
     found["onetape-metrics.service"] = made.unit(
         f"Figures of {fleet.name}", figures, "metrics", writes=states, watched=False
     )
@@ -108,7 +109,7 @@ def units(
     known = addresses.exists() and private(addresses)
     found["onetape-alerts.service"] = made.unit(
         f"Alerts of {fleet.name}",
-        ["alerts", folder, "--book", str(fleet.members[0].account.state)],
+        ["alerts", folder, "--book", book],
         "alerts",
         writes=states,
         credentials=[addresses] if known else [],

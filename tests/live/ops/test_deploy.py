@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -9,17 +10,22 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import yaml
 
 from data.errors import ConfigError
+from live.alerts.book import Book, BookFile
 from live.control import Control, Status
 from live.deploy_compose import compose, inside
 from live.deploy_units import _quoted, units
 from live.fleet_files import load_fleet
 from live.fleet_notify import notify, watchdog_every_s
 from live.fleet_one import heard, saying
+from live.metrics.endpoint import Figures
+from live.metrics.host import Costs
+from live.watch.view import Watch
 
 FEED = ["stream", "--source", "alpaca", "--symbols", "AAPL,MSFT"]
 CANARY = "canary-5e1f"
@@ -195,6 +201,34 @@ def test_a_unit_per_account_has_its_credential_and_its_own_folder_to_write(fleet
         assert line in one
     together = units(fleet, FEED)["onetape-fleet.service"]
     assert together.count("LoadCredential=") == 3
+
+
+def test_figures_are_of_every_state_folder_and_of_the_alerts_that_are_kept(accounts, tmp_path):
+    """Each account file names its own folder; `--state` is that of the salt and of what the alert daemon says."""
+    home = accounts("a0", "b1")
+    for name in ("a0", "b1"):
+        text = (home / f"{name}.toml").read_text().replace(f"{home}/state", f"{tmp_path}/z/{name}")
+        (home / f"{name}.toml").write_text(text)
+        Control(tmp_path / "z" / name, name).flag.parent.mkdir(parents=True)
+        status = Status(name, "noise", 1, 3, 1, 5.0, 5.0, {}, 0, 0, "", {}, {}, said=1)
+        Control(tmp_path / "z" / name, name).publish(status)
+    (home / "fleet.toml").write_text(f'state = "{tmp_path}/fleet"\n')  # it sorts before those of the accounts
+    (loaded := load_fleet([home])).state.mkdir()
+    made = units(loaded, FEED)
+    words = {
+        name: shlex.split(re.search("^ExecStart=(.*)$", made[f"onetape-{name}.service"], re.MULTILINE)[1])
+        for name in ("metrics", "alerts")
+    }
+    where = words["metrics"][words["metrics"].index("--state") + 1]
+    assert where == words["alerts"][words["alerts"].index("--book") + 1] == str(tmp_path / "z" / "a0")
+    for folder in ("z/a0", "z/b1", "fleet"):
+        assert f"ReadWritePaths={tmp_path / folder}\n" in made["onetape-metrics.service"]
+    BookFile(Path(where)).write(Book(said=1))
+    found = Figures(Watch([Path(words["metrics"][4])]), Costs(tmp_path), alerts=Path(where)).samples()
+    assert {sample.labels[0] for sample in found if sample.name == "onetape_rows_total"} == {"a0", "b1"}
+    assert any(sample.name == "onetape_alerts_silent_seconds" for sample in found)
+    command = compose(loaded, FEED)["services"]
+    assert command["metrics"]["command"][-1] == command["alerts"]["command"][-1]
 
 
 @pytest.mark.parametrize("each", [False, True])
