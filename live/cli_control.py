@@ -50,9 +50,16 @@ def halt(account: AccountFile, note: Note = "") -> None:
     _say(account, "halt", note)
 
 
-def resume(account: AccountFile, note: Note = "") -> None:
+def resume(
+    account: AccountFile,
+    note: Note = "",
+    cash: Annotated[
+        float | None,
+        typer.Option(metavar="DOLLARS", help="The broker's cash as you see it there: ours becomes that, to the cent."),
+    ] = None,
+) -> None:
     """Lift a halt; losses count from here."""
-    _say(account, "resume", note)
+    _say(account, "resume", note, cash)
 
 
 def flatten(account: AccountFile, note: Note = "") -> None:
@@ -60,12 +67,12 @@ def flatten(account: AccountFile, note: Note = "") -> None:
     _say(account, "flatten", note)
 
 
-def _say(path: Path, action: Action, note: str) -> None:
+def _say(path: Path, action: Action, note: str, cash: float | None = None) -> None:
     from live.account import load_account
     from live.control import Control, Word
 
     loaded = load_account(path)
-    Control(loaded.state, loaded.name).say(Word(action, getpass.getuser(), note))
+    Control(loaded.state, loaded.name).say(Word(action, getpass.getuser(), note, cash))
     when = "told its runner" if is_running(loaded) else "not running: its next start obeys"
     typer.echo(f"{action}: {loaded.name}, {when}")
 

@@ -70,6 +70,7 @@ def told(done: Rehearsed) -> str:
     lines = [
         f"{done.account} at {done.broker}: {done.minutes:g} minutes of {done.tape}, {same.rows} rows",
         "",
+        *([f"limits of the copy: {_limits(done.stretched)}", ""] if done.stretched else []),
         "what went wrong, and how often",
         *_counted(done.injected, "nothing was made to go wrong"),
         *([f"  {done.starts:5d}  starts of the live process"] if done.starts > 1 else []),
@@ -96,6 +97,10 @@ def told(done: Rehearsed) -> str:
         f"journal, record and logs are in {done.folder}",
     ]
     return "\n".join(lines)
+
+
+def _limits(stretched: dict[str, float]) -> str:
+    return ", ".join(f"{name} = {value:g}" for name, value in stretched.items())
 
 
 def _counted(counts: dict[str, int], nothing: str) -> list[str]:

@@ -26,11 +26,12 @@ STATUS_EVERY_S = 1.0
 
 
 class Word(msgspec.Struct, frozen=True):
-    """What a person said."""
+    """What a person said. cash: with a resume, the broker's cash as it was typed."""
 
     action: Action
     who: str
     note: str = ""
+    cash: float | None = None
 
 
 class Resolved(msgspec.Struct, frozen=True):
@@ -227,7 +228,7 @@ class Listener:
         session = self._session
         if session.is_current:
             for word in self._control.words():
-                session.tell(Operator(session.now(), word.action, word.who, word.note))
+                session.tell(Operator(session.now(), word.action, word.who, word.note, word.cash))
             for said in self._control.resolved():
                 session.tell(PersonSays(session.now(), said.order_id, said.outcome, said.who))
             standing = self._control.standing()

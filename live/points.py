@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from live.core.events import (
     AmendSent,
+    CashMoved,
     Event,
     Fill,
     Gate,
@@ -40,6 +41,7 @@ KINDS: dict[type[Event], str] = {
     Fill: "fill",
     Snapshot: "snapshot",
     Operator: "word",
+    CashMoved: "cash",
     PersonSays: "person",
     Gate: "gate",
 }

@@ -20,7 +20,7 @@ import msgspec
 from data.calendar import MINUTE_NS, SECOND_NS
 from data.errors import ConfigError, JournalError, UnavailableError, UsageError
 from live.account import Account, load_account
-from live.rehearse_account import rehearsal_text
+from live.rehearse_account import rehearsal_text, stretched
 from live.rehearse_books import Compared, compare_books
 from live.rehearse_parity import Parity, alerts_of, decided, parity
 from live.rehearse_process import LOOK_S, Process, ask
@@ -54,6 +54,7 @@ class Rehearsed(msgspec.Struct):
     """What came of it. code: how the live process ended, said: what it said; injected: faults, by name.
 
     starts: how often it was started: again after it was killed, and after it had given up for the time being.
+    stretched: limits that were others than the account's, for the speed or for want of history.
     """
 
     account: str
@@ -70,6 +71,7 @@ class Rehearsed(msgspec.Struct):
     books: Compared
     parity: Parity
     folder: str
+    stretched: dict[str, float] = {}
 
     @property
     def exit_code(self) -> int:
@@ -120,7 +122,8 @@ def _rehearsed(account: Account, wishes: Wishes, state: Path, told: dict[str, An
     _take_login(wishes.folder / "sandbox" / "state", state, account)
     derived = wishes.folder / f"{account.name}.toml"
     warm = account.warm if wishes.begin else 0
-    derived.write_text(rehearsal_text(account, list(record["market"]["symbols"]), state, warm), "utf-8")
+    wider = stretched(account, wishes.speed, wishes.begin)
+    derived.write_text(rehearsal_text(account, list(record["market"]["symbols"]), state, warm, wider), "utf-8")
     environment = os.environ | {str(name): str(value) for name, value in told.items()}
     service = _Service(["-m", "live", "run", str(derived), "--json"], wishes, environment)
     try:
@@ -161,6 +164,7 @@ def _told(
         books=compare_books(journal, account.strategy, theirs),
         parity=parity(journal, account.strategy),
         folder=str(wishes.folder),
+        stretched=stretched(account, wishes.speed, wishes.begin),
     )
 
 

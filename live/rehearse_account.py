@@ -12,13 +12,30 @@ from live.account import Account
 
 DROPPED = ("trading", "certificate", "account_suffix", "watchlist")
 TABLES = ("params", "rule", "costs", "limits")
+AGES = ("max_quote_age_s", "unknown_alarm_s", "unknown_page_s")
+"""Limits on what machines and wires need; in a rehearsal a second of theirs is `speed` seconds of the tape."""
 
 
-def rehearsal_text(account: Account, symbols: list[str], state: Path, warm: int) -> str:
+def stretched(account: Account, speed: float, sessions: int) -> dict[str, float]:
+    """Limits that cannot be what they are in a rehearsal, and what they are there.
+
+    Args:
+        speed: of the tape. sessions: of the tape that are history: no symbol is listed for longer.
+    """
+    set_ones = account.limits
+    wider: dict[str, float] = {name: set_ones[name] * speed for name in AGES if name in set_ones and speed > 1.0}
+    if set_ones.get("min_listed_days", 0) > sessions:
+        wider["min_listed_days"] = sessions
+    return wider
+
+
+def rehearsal_text(
+    account: Account, symbols: list[str], state: Path, warm: int, limits: dict[str, float] | None = None
+) -> str:
     """The file as TOML: the same strategy, rule, costs and limits, its state in `state`, its rows from the sandbox.
 
     Args:
-        symbols: that the tape has.
+        symbols: that the tape has. limits: that are others than the account's (see `stretched`).
 
     Raises:
         ConfigError: the account trades a symbol that the tape does not have.
@@ -35,6 +52,8 @@ def rehearsal_text(account: Account, symbols: list[str], state: Path, warm: int)
     if str(told["strategy"]).endswith(".py") or "/" in str(told["strategy"]):
         told["strategy"] = str((account.path.parent / Path(told["strategy"]).expanduser()).resolve())
     told |= {"symbols": wanted, "state": str(state), "feed": account.feed or "alpaca", "warm": min(account.warm, warm)}
+    if limits:
+        told["limits"] = told.get("limits", {}) | limits
     lines = [f"{name} = {json.dumps(value)}" for name, value in told.items() if name not in TABLES]
     for table in TABLES:
         if told.get(table):

@@ -7,10 +7,22 @@ from typing import Any
 
 import msgspec
 
-from live.core.commands import Denied, Protect, Submit, decode_command
+from live.core.commands import Cancel, Denied, Protect, Submit, decode_command
 from live.core.core import Core
-from live.core.events import OrderRefused, decode_event
-from live.core.orders import OPEN, State
+from live.core.events import (
+    Event,
+    Gate,
+    Operator,
+    OrderExpired,
+    OrderQuarantined,
+    OrderRefused,
+    OrderUnknown,
+    PersonSays,
+    Row,
+    Snapshot,
+    decode_event,
+)
+from live.core.orders import OPEN, Order, State
 from live.journal import SqliteJournal, steps
 from strategies.common.load import Strategy
 
@@ -61,11 +73,19 @@ def compare_books(path: Path, strategy: Strategy, record: dict[str, Any]) -> Com
         said: dict[str, str] = {}
         for step in steps(journal):
             event = decode_event(step.event)
-            if isinstance(event, OrderRefused):
+            if isinstance(event, OrderRefused | OrderUnknown | OrderQuarantined):
                 said[event.order_id] = event.reason
+            elif isinstance(event, PersonSays):
+                said[event.order_id] = f"{event.outcome}, says {event.who}"
+            elif isinstance(event, OrderExpired):
+                said.setdefault(event.order_id, "its time was over")
+            elif isinstance(event, Snapshot):
+                said |= dict.fromkeys(event.absent, "it never arrived: the broker's whole lists do not have it")
             core.step(event)
             for body in step.commands:
                 command = decode_command(body)
+                if isinstance(command, Cancel):
+                    said[command.order_id] = f"taken back: {_cause(event)}"
                 if isinstance(command, Denied):
                     denied[command.code] = denied.get(command.code, 0) + 1
                     lines[command.order_id] = _line(command, "denied", f"{command.code} {command.text}")
@@ -77,7 +97,7 @@ def compare_books(path: Path, strategy: Strategy, record: dict[str, Any]) -> Com
     for key, order in core.orders.items():
         if key in lines and lines[key].state != "denied":
             line = lines[key]
-            line.state, line.filled, line.why = order.state.value, order.filled, said.get(key, "")
+            line.state, line.filled, line.why = order.state.value, order.filled, _why(order, said.get(key, ""))
         if key in theirs and key in lines:
             lines[key].venue_state = theirs[key]["status"]
             lines[key].price = float(theirs[key]["average"] or "nan")
@@ -99,6 +119,24 @@ def compare_books(path: Path, strategy: Strategy, record: dict[str, Any]) -> Com
     )
     done.differences = _differences(done, core, record)
     return done
+
+
+def _cause(event: Event) -> str:
+    """Why an order was asked back when this was heard."""
+    if isinstance(event, Row):
+        return "it had not filled by the next row"
+    if isinstance(event, Gate):
+        return f"{event.name} was not in order: {event.reason}"
+    if isinstance(event, Operator):
+        return f"{event.action} by {event.who or 'a person'}"
+    return "the position has changed"
+
+
+def _why(order: Order, said: str) -> str:
+    """Why an order has not done all that it was for; "" where it has."""
+    if order.state is State.FILLED:
+        return ""
+    return said or ("the broker ended it" if order.is_over else "nobody has told its end")
 
 
 def _line(command: Submit | Protect | Denied, state: str, why: str = "") -> OrderLine:

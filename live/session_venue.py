@@ -19,12 +19,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from data.calendar import SECOND_NS
 from data.errors import AuthError, OnetapeError
 from data.sources.base import Clock
 from live.brokers.base import Books, VenueBroker
 from live.brokers.wire_orders import key_of
 from live.calls import Call, Result
+from live.core.cash import explained
 from live.core.commands import Alert, Cancel, Command, Denied, Protect, Submit
 from live.core.core import STARTING, Core
 from live.core.events import (
@@ -337,6 +340,8 @@ class VenueSession(Session):
         )
         self.clock_skew_ms = books.clock_skew_ms
         orders = [OrderSeen(key, "working") for key in books.open_orders]
+        for move in explained(self.core.desk, books.positions, books.cash, books.moves, now):
+            self._take(replace(move, ts=now))
         self._take(Snapshot(now, call.why, books.positions, books.cash, orders, absent=books.absent))
         self._compared_ns = now
         doubts = any(order.state is State.UNKNOWN for order in self.core.desk.tally.state.open)

@@ -18,14 +18,15 @@ import msgspec
 from data.errors import AuthError, ConfigError, UnavailableError
 from data.settings import Secret, Settings
 from data.sources.base import Clock
-from live.brokers.alpaca_rows import order_body, seen_of
+from live.brokers.alpaca_rows import move_of, order_body, seen_of
 from live.brokers.alpaca_updates import Updates
 from live.brokers.base import Books, Capabilities
-from live.brokers.wire import Answer, Duplicate, HttpWire, Lost, Refused, TooLate, WireError
+from live.brokers.wire import Answer, Changed, Duplicate, HttpWire, Lost, Refused, TooLate, WireError
 from live.brokers.wire_desk import Desk
 from live.brokers.wire_orders import Done, Seen, Ticket
 from live.brokers.wire_read import number, row, rows, text
 from live.brokers.wire_route import Patience
+from live.core.events import CashMoved
 from strategies.common.position import nan
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ CAPABILITIES = Capabilities(
 PAPER, LIVE = "https://paper-api.alpaca.markets", "https://api.alpaca.markets"
 READ_S = 10.0
 PAGE = 500
+ACTIVITY_PAGES = 2
 NO_ORDER = (40010001, "client_order_id must be unique")
 
 
@@ -107,8 +109,7 @@ class AlpacaRoute:
         self.calls = self._wire.calls
         self._updates = Updates(stream_url or f"ws{url.removeprefix('http')}/stream", key, secret)
         self._legs: dict[str, str] = {}
-        self._cash = nan
-        self._moves: list[CashMoved] = []
+        self._number = ""
 
     def open(self) -> None:
         """Connect; refuse an account that may not trade, and one of the other world.
@@ -133,6 +134,7 @@ class AlpacaRoute:
         ]
         if status != "ACTIVE" or blocked:
             raise ConfigError(f"Alpaca's account may not trade ({status}, {', '.join(blocked) or 'open'})")
+        self._number = account_number
         self._updates.start()
 
     def close(self) -> None:
@@ -208,32 +210,33 @@ class AlpacaRoute:
         try:
             positions = rows(self._whole(self._ask("GET", "/v2/positions")))
             account = row(self._whole(self._ask("GET", "/v2/account")))
+            if (told_number := text(account.get("account_number"))) != self._number:
+                raise Changed(
+                    f"these keys now lead to the account ending in {told_number[-4:]}, at the start "
+                    f"it was the one ending in {self._number[-4:]}; nothing is sent until someone has looked",
+                    ours=False,
+                )
             orders = rows(self._whole(self._ask("GET", f"/v2/orders?status=open&limit={PAGE}&nested=true")))
             if len(orders) >= PAGE:
                 raise Lost(f"{PAGE} open orders or more; the list may not be whole")
             held = {text(each["symbol"]): number(each["qty"]) for each in positions}
-            cash = number(account["cash"])
             return Books(
                 held,
-                cash,
+                number(account["cash"]),
                 [text(each["client_order_id"]) for each in orders],
                 equity=number(account["equity"]) if account.get("equity") else nan,
                 settled_cash=number(account.get("non_marginable_buying_power") or account["cash"]),
                 good_faith_violations=0,  # every account here is a margin account, with buying power of its own
                 day_trade_regime="intraday_margin",
                 clock_skew_ms=self._wire.skew.ms(),
-                moves=self._activities(cash),
+                moves=self._activities(),
             )
         except (WireError, AuthError, KeyError, TypeError, ValueError) as error:
             raise UnavailableError(f"Alpaca's books are not to be had ({type(error).__name__}: {error})") from None
 
-    def _activities(self, cash: float) -> list[CashMoved]:
-        """What moved cash without a trade in the last days; asked for where cash is not what it was."""
-        if cash == self._cash:
-            return self._moves
-        since = dt.datetime.now(dt.UTC) if self._clock is None else dt.datetime.fromtimestamp(self._clock.now() / 1e9, dt.UTC)
+    def _activities(self) -> list[CashMoved]:
+        """What moved cash without a trade, the newest first; nothing where that is not to be had now."""
         asked = {"category": "non_trade_activity", "page_size": "100", "direction": "desc"}
-        asked["after"] = (since - dt.timedelta(days=ACTIVITY_DAYS)).date().isoformat()
         found: list[CashMoved] = []
         try:
             for _ in range(ACTIVITY_PAGES):
@@ -242,9 +245,8 @@ class AlpacaRoute:
                 if len(told) < 100:
                     break
                 asked["page_token"] = text(told[-1].get("id"))
-        except WireError:  # no evidence this time: what it would explain is asked again
+        except WireError:  # no evidence this time: it is asked for again
             return []
-        self._cash, self._moves = cash, found
         return found
 
     def _seen(self, order: Mapping[str, Any], key: str) -> Seen:

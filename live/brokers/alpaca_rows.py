@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any
+from typing import Any, Literal
 
 from data.calendar import SECOND_NS
 from live.brokers.wire import Lost, Refused
 from live.brokers.wire_orders import Done, Seen, Status, Ticket
-from live.brokers.wire_read import amount, row, rows, text
+from live.brokers.wire_read import amount, number, row, rows, text
 from live.core.commands import Protect
+from live.core.events import CashMoved
 
 STATES: dict[str, Status] = {
     "accepted": "pending",
@@ -53,6 +54,36 @@ def order_body(ticket: Ticket) -> dict[str, Any]:
     if isinstance(command, Protect) and ticket.kind == "stop":
         return body | {"stop_price": price_text(command.stop)}
     return body | ({"limit_price": price_text(ticket.limit)} if ticket.kind == "limit" else {})
+
+
+ACTIVITIES: dict[str, Literal["fee", "dividend", "interest", "deposit", "withdrawal"]] = {
+    "FEE": "fee",
+    "CFEE": "fee",
+    "PTC": "fee",
+    "INT": "interest",
+    "CSD": "deposit",
+    "CSW": "withdrawal",
+}
+"""Every `DIV...` is a dividend, every `INT...` interest; journals and transfers are paid in or out, by their sign."""
+
+
+def move_of(told: Mapping[str, Any]) -> CashMoved | None:
+    """One of the account's activities that are no trades; None where it moved no cash, or has not happened.
+
+    Raises:
+        Lost: it is not one.
+    """
+    name = text(told.get("activity_type"))
+    moved = number(told.get("net_amount") or 0.0)
+    if not moved or told.get("status", "executed") != "executed":
+        return None
+    kind = ACTIVITIES.get(name)
+    if kind is None and name.startswith(("JNL", "ACAT", "TRANS")):
+        kind = "deposit" if moved > 0.0 else "withdrawal"
+    if kind is None and name.startswith(("DIV", "INT")):
+        kind = "dividend" if name.startswith("DIV") else "interest"
+    note = " ".join(filter(None, (name, str(told.get("symbol") or ""), str(told.get("date") or ""))))
+    return CashMoved(0, moved, kind or "other", "broker", text(told.get("id")), note)
 
 
 def price_text(price: float) -> str:

@@ -16,6 +16,7 @@ import msgspec
 
 from data.errors import AuthError
 from data.settings import Secret
+from live.brokers.wire import MOST_BODY
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 PING_S = 10.0
@@ -75,7 +76,7 @@ class Updates:
     async def _connected(self) -> None:
         from websockets.asyncio.client import connect
 
-        async with connect(self._url, ping_interval=PING_S, ping_timeout=PING_S, max_size=None) as wire:
+        async with connect(self._url, ping_interval=PING_S, ping_timeout=PING_S, max_size=MOST_BODY) as wire:
             keys = {"key_id": self._key.get_secret_value(), "secret_key": self._secret.get_secret_value()}
             async with asyncio.timeout(PING_S):
                 await wire.send(msgspec.json.encode({"action": "authenticate", "data": keys}).decode())

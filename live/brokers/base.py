@@ -9,7 +9,7 @@ import msgspec
 
 from data.rows import BookSnap, Row
 from live.core.commands import Command, Protect, Submit
-from live.core.events import BrokerEvent
+from live.core.events import BrokerEvent, CashMoved
 from strategies.common.position import nan
 
 Priority = Literal["exit", "entry", "poll"]
@@ -53,6 +53,7 @@ class Books(msgspec.Struct, frozen=True):
 
     equity, settled_cash, clock_skew_ms (ours less theirs): NaN where it does not say. day_trades,
     good_faith_violations: None likewise, day_trade_regime: "". absent: keys of ours that it provably never had.
+    moves: cash that moved without an order in the last days, in its words; None where it tells of none.
     """
 
     positions: dict[str, float]
@@ -65,6 +66,7 @@ class Books(msgspec.Struct, frozen=True):
     day_trade_regime: Literal["", "legacy_pdt", "intraday_margin", "off"] = ""
     clock_skew_ms: float = nan
     absent: list[str] = []
+    moves: list[CashMoved] | None = None
 
 
 class Broker(Protocol):

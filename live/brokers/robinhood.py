@@ -24,7 +24,7 @@ from live.brokers.base import Books, Capabilities
 from live.brokers.robinhood_grant import Grant
 from live.brokers.robinhood_rows import STATES, instant, likeness, order_arguments, seen_of, wanted
 from live.brokers.robinhood_session import READ_S, Session, ToolError
-from live.brokers.wire import Duplicate, Lost, NotSent, Refused, TooLate, WireError
+from live.brokers.wire import Changed, Duplicate, Lost, NotSent, Refused, TooLate, WireError
 from live.brokers.wire_desk import Desk
 from live.brokers.wire_orders import Seen, Ticket
 from live.brokers.wire_read import number, row, rows, text
@@ -105,6 +105,7 @@ class RobinhoodRoute:
         self._clock = WallClock() if clock is None else clock
         self._claimed: dict[str, str] = {}
         self._type = ""
+        self._checked = (0, 0.0)
 
     def open(self) -> None:
         """Connect; refuse another account, and tools that are not those of the login.
@@ -113,18 +114,44 @@ class RobinhoodRoute:
             AuthError, ConfigError, UnavailableError: as `Desk.open` has them.
         """
         self.session.open()
-        account = agentic_row(self.session)
+        self._compare()
+
+    def renewed(self) -> bool:
+        """A new connection listed the tools anew, or the token is another."""
+        return self._checked != (self.session.lists, self._grant.expires)
+
+    def check(self) -> None:
+        """Tools and account, as at the login.
+
+        Raises:
+            Changed, WireError, AuthError: as `CheckedRoute` has them.
+        """
+        self.session.list_again()
+        try:
+            self._compare()
+        except UnavailableError as error:
+            raise Lost(str(error)) from None
+
+    def _compare(self) -> None:
+        lists, token = self.session.lists, self._grant.expires
+        try:
+            account = agentic_row(self.session)
+        except ConfigError as none:
+            raise Changed(str(none), ours=False) from None
         account_number, self._type = account["account_number"], str(account.get("type", ""))
         if account_number != self._grant.account:
-            raise ConfigError(
+            raise Changed(
                 f"this login was made for the account ending in {self._grant.account[-4:]}, Robinhood now has its "
-                f"agent trade the one ending in {account_number[-4:]}; log in again if that is meant"
+                f"agent trade the one ending in {account_number[-4:]}; log in again if that is meant",
+                ours=False,
             )
         if self.session.schema_hash() != self._grant.schemas:
-            raise ConfigError(
+            raise Changed(
                 "Robinhood has changed the tools that orders go through since this login; nothing is sent until "
-                "someone has compared them and logged in again"
+                "someone has compared them and logged in again",
+                ours=True,
             )
+        self._checked = (lists, token)
 
     def close(self) -> None:
         """Disconnect."""

@@ -29,7 +29,7 @@ from live.brokers.base import Books, Capabilities
 from live.brokers.robinhood_grant import read_private
 from live.brokers.robinhood_private_wire import Fence
 from live.brokers.robinhood_rows import STATES, price_text, seen_of
-from live.brokers.wire import Answer, Duplicate, Lost, NotSent, Refused, TooLate, WireError
+from live.brokers.wire import Answer, Changed, Duplicate, Lost, NotSent, Refused, TooLate, WireError
 from live.brokers.wire_calls import Calls
 from live.brokers.wire_desk import Desk
 from live.brokers.wire_orders import Seen, Ticket
@@ -69,6 +69,7 @@ COLLAR = Decimal("1.05")
 """A buy at the market is a limit order at most 5 % above the ask; the venue takes no other."""
 BOOKS_DAYS = 100
 PAGES = 500
+MOVES_ASKED = 5
 _in_use: list[str] = []
 
 
@@ -141,7 +142,7 @@ class PrivateRoute:
         self.calls = Calls()
         self._account: Mapping[str, Any] = {}
         self._instruments: dict[str, str] = {}
-        self._cash = nan
+        self._cash, self._asked = nan, 0
         self._moves: list[CashMoved] = []
 
     def open(self) -> None:
@@ -224,6 +225,14 @@ class PrivateRoute:
             held = self._pages("/positions/?nonzero=true")
             accounts = self._pages("/accounts/?default_to_all_accounts=true")
             orders = self._orders(self._clock.now() - BOOKS_DAYS * DAY_SECONDS * SECOND_NS)
+            told_number, number_then = accounts[0].get("account_number"), self._account.get("account_number")
+            if len(accounts) != 1 or told_number != number_then:
+                raise Changed(
+                    f"this token now sees {len(accounts)} accounts, the first ending in {str(told_number)[-4:]}; at "
+                    f"the start it was the one ending in {str(number_then)[-4:]}; "
+                    "nothing is sent until someone has looked",
+                    ours=False,
+                )
             positions = {text(each["symbol"]): number(each["quantity"]) for each in held}
             cash = number(accounts[0]["portfolio_cash"])
             unsettled = amount(accounts[0].get("unsettled_funds"))
@@ -244,8 +253,9 @@ class PrivateRoute:
         )
 
     def _told_moves(self, cash: float) -> list[CashMoved]:
-        """Dividends and bank transfers; asked for where cash is not what it was. None of them is no evidence."""
-        if cash == self._cash:
+        """Dividends and bank transfers; asked for where cash is not what it was, and for a while after that."""
+        self._cash, self._asked = cash, self._asked + 1 if cash == self._cash else 0
+        if self._asked >= MOVES_ASKED:
             return self._moves
         try:
             found = [
@@ -261,7 +271,7 @@ class PrivateRoute:
                     found.append(CashMoved(0, signed, kind, "broker", text(each["id"]), f"bank transfer, {kind}"))
         except (WireError, KeyError):
             return []
-        self._cash, self._moves = cash, found
+        self._moves = found
         return found
 
     def _form(self, ticket: Ticket) -> dict[str, str]:

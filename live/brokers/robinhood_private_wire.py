@@ -8,13 +8,14 @@ from urllib.parse import urlsplit
 
 from data.errors import ConfigError
 from data.settings import Secret
-from live.brokers.wire import Answer, Lost, NotSent
+from live.brokers.wire import MOST_BODY, Answer, Lost, NotSent, too_large
 from live.brokers.wire_calls import Calls
 from live.brokers.wire_deadline import WholeResponse
 from live.brokers.wire_skew import Skew
 
 API = "https://api.robinhood.com"
 CONNECT_S, READ_S = 10.0, 16.0
+PART = 65_536
 
 
 class Fence:
@@ -57,17 +58,33 @@ class Fence:
         headers = {"Accept-Encoding": "gzip", "Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
         try:
             left = time.time_ns()
-            reply = self._session.request(method, API + path, data=form, headers=headers, allow_redirects=False)
+            reply = self._session.request(
+                method, API + path, data=form, headers=headers, allow_redirects=False, stream=True
+            )
+            with reply:
+                body = _body(reply)
             self.skew.add(left, time.time_ns(), reply.headers.get("Date"))
             self.calls.answered(reply.status_code)
-            return Answer(
-                reply.status_code, {name.lower(): value for name, value in reply.headers.items()}, reply.content
-            )
+            return Answer(reply.status_code, {name.lower(): value for name, value in reply.headers.items()}, body)
         except requests.RequestException as error:
             self.calls.failed(error, sent=not _never_left(error))
             if _never_left(error):
                 raise NotSent(f"no connection ({type(error).__name__})") from None
             raise Lost(f"no whole answer ({type(error).__name__})") from None
+
+
+def _body(reply: Any) -> bytes:
+    """All of it, unpacked.
+
+    Raises:
+        Lost: it is too large to be one.
+    """
+    body = bytearray()
+    for part in reply.iter_content(PART):
+        body += part
+        if len(body) > MOST_BODY:
+            raise too_large()
+    return bytes(body)
 
 
 def _never_left(error: Any) -> bool:

@@ -61,11 +61,13 @@ class Session:
     Args:
         grant: whose token is sent, and for which address. read_s: how long an answer may take.
 
-    `status`, `after_s` and `auth_error` are the transport's word on the last request.
+    `lists` counts how often the tools were listed: at each connection, and when asked. `status`, `after_s` and
+    `auth_error` are the transport's word on the last request.
     """
 
     def __init__(self, grant: Grant, read_s: float = READ_S) -> None:
         self.schemas: dict[str, Any] = {}
+        self.lists = 0
         self.grant, self._read_s = grant, read_s
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -92,6 +94,14 @@ class Session:
         except WireError as error:
             self.close()
             raise UnavailableError(f"Robinhood's server did not answer ({error}); try again") from None
+
+    def list_again(self) -> None:
+        """List every tool once more.
+
+        Raises:
+            WireError: no answer; the list is the one of before. AuthError: a person must log in.
+        """
+        self._do(("list", {}))
 
     def close(self) -> None:
         """Disconnect; the server refuses to be told so."""
@@ -202,6 +212,8 @@ class Session:
                 self._work, self._asked = work, False
                 (name, arguments), answer = work
                 try:
+                    if name == "list" and not fresh:
+                        await self._list(client)
                     result = None if name == "list" else await self._tool(client, name, arguments)
                     if not answer.done():
                         answer.set_result(result)
@@ -226,6 +238,7 @@ class Session:
             if cursor is None:
                 break
         self.schemas = schemas
+        self.lists += 1
 
     async def _tool(self, client: Client, name: str, arguments: dict[str, Any]) -> Any:
         from mcp import MCPError

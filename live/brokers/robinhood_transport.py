@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from data.errors import AuthError, OnetapeError
 from data.sources.http import retry_after
 from live.brokers.robinhood_grant import Grant
+from live.brokers.wire import MOST_BODY
 from live.brokers.wire_calls import Calls
 from live.brokers.wire_skew import Skew
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import httpx2
 
 NOT_SENT, BROKEN = 598, 599
-"""Statuses of our own, in the place of a connection that was not made, and of one that broke."""
+"""Statuses of our own, for a connection that was not made, and for one that broke or told more than an answer holds."""
 
 
 class Told(Protocol):
@@ -68,7 +69,11 @@ def whole(session: Told) -> httpx2.AsyncBaseTransport:
             left = time.time_ns()
             try:
                 reply = await super().handle_async_request(request)
-                body = await reply.aread()
+                body = bytearray()
+                async for part in reply.aiter_bytes():
+                    body += part
+                    if len(body) > MOST_BODY:
+                        break
                 await reply.aclose()
             except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
                 session.calls.failed(error, sent=False)
@@ -78,12 +83,15 @@ def whole(session: Told) -> httpx2.AsyncBaseTransport:
                 session.calls.failed(error)
                 session.status = BROKEN
                 return httpx2.Response(BROKEN, request=request)
+            if len(body) > MOST_BODY:
+                session.status = BROKEN
+                return httpx2.Response(BROKEN, request=request)
             session.status = reply.status_code
             session.calls.answered(reply.status_code)
             session.skew.add(left, time.time_ns(), reply.headers.get("Date"))
             session.after_s = retry_after({name.lower(): value for name, value in reply.headers.items()})
             dropped = ("content-encoding", "content-length", "transfer-encoding")
             headers = [(name, value) for name, value in reply.headers.multi_items() if name.lower() not in dropped]
-            return httpx2.Response(reply.status_code, headers=headers, content=body, request=request)
+            return httpx2.Response(reply.status_code, headers=headers, content=bytes(body), request=request)
 
     return Whole()

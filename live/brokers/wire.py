@@ -29,7 +29,8 @@ from live.brokers.wire_deadline import WholeResponse
 from live.brokers.wire_skew import Skew
 
 FRESH_S = 4.0
-MOST_BODY = 20_000_000
+MOST_BODY = 8_000_000
+"""Bytes of an answer, unpacked; the largest that a broker has a use for is a tenth of that."""
 
 
 class WireError(Exception):
@@ -68,6 +69,14 @@ class TooLate(WireError):  # noqa: N818  # an outcome
     """The order has ended, or cannot be cancelled now."""
 
 
+class Changed(ConfigError):  # noqa: N818  # an outcome
+    """The account, or what orders go through, is not what it was at the login. ours: the account is still the same."""
+
+    def __init__(self, reason: str, *, ours: bool) -> None:
+        super().__init__(reason)
+        self.ours = ours
+
+
 class Answer(NamedTuple):
     """What came back, whole. headers: names in lower case."""
 
@@ -92,6 +101,11 @@ class Answer(NamedTuple):
     def busy(self) -> Busy:
         """The refusal of an answer with status 429."""
         return Busy("HTTP 429, too many requests", retry_after(self.headers))
+
+
+def too_large() -> Lost:
+    """An answer that nobody reads to its end."""
+    return Lost(f"an answer of more than {MOST_BODY:,} bytes")
 
 
 class HttpWire:
@@ -126,11 +140,14 @@ class HttpWire:
         try:
             wire.request(method, self._parts.path.rstrip("/") + path, body=body, headers=dict(headers))
             reply = wire.getresponse()
-            told = reply.read(MOST_BODY)
+            told = reply.read(MOST_BODY + 1)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             self.calls.failed(error)
             raise Lost(f"no whole answer ({type(error).__name__})") from None
+        if len(told) > MOST_BODY:
+            self.close()
+            raise too_large()
         self._used = time.monotonic()
         self.calls.answered(reply.status)
         self.skew.add(left, time.time_ns(), reply.getheader("Date"))

@@ -26,17 +26,17 @@ from data.rows import BookSnap
 from data.sources.base import Clock, WallClock
 from data.sources.rehearsal import RehearsalClock
 from live.brokers.base import Books, Capabilities, Known, Priority
-from live.brokers.wire import Busy, Duplicate, Lost, NotSent, Refused, WireError
+from live.brokers.wire import Busy, Changed, Duplicate, Lost, NotSent, Refused, WireError
 from live.brokers.wire_budget import Budget
 from live.brokers.wire_calls import calls_of
 from live.brokers.wire_guards import Guards
 from live.brokers.wire_orders import Seen, Ticket, key_of, learn
-from live.brokers.wire_route import SYMBOLS_A_CALL, DepthRoute, LoginRoute, Patience, Route
+from live.brokers.wire_route import SYMBOLS_A_CALL, CheckedRoute, DepthRoute, LoginRoute, Patience, Route
 from live.core.commands import Cancel, Command, Protect, Submit
 from live.core.events import BrokerEvent, OrderQuarantined, OrderRefused, OrderSent, OrderUnknown
 
 ENTRIES = ("entry", "reversal")
-BOOKS_REQUESTS = 3
+BOOKS_REQUESTS = 4
 
 
 class Desk:
@@ -59,9 +59,11 @@ class Desk:
         self.fresh_s = self.patience.fresh_s
         self.depth_symbols = SYMBOLS_A_CALL if isinstance(route, DepthRoute) else 0
         self._unheard = ""
+        self._changed: Changed | None = None
         self._tickets: dict[str, Ticket] = {}
         self._guards = Guards(self)
         self._looked = self._heard = self._unheard_ns = 0
+        self._checked = 0
         self._lock = threading.RLock()
 
     def open(self, known: Sequence[Known] = ()) -> None:
@@ -79,6 +81,7 @@ class Desk:
                 self._waits(error)
                 self.route.close()
                 raise
+            self._checked, self._changed = self.now(), None
             for each in known:
                 self._adopt(each)
 
@@ -102,6 +105,7 @@ class Desk:
         """What the broker has told since, and what waited for its time: to be called about once a second."""
         with self._lock:
             events: list[BrokerEvent] = []
+            self._check()
             for seen in self.route.pushed():
                 if (ticket := self._of(seen)) is not None:
                     events += learn(ticket, seen, self.now())
@@ -126,11 +130,14 @@ class Desk:
             except AuthError as over:
                 self.trouble = str(over)
                 raise
+            except Changed as other:
+                self._close_for(other)
+                raise UnavailableError(str(other)) from None
             except UnavailableError as error:
                 self._waits(error)
                 raise
             self._answered()
-            self.trouble = ""
+            self.trouble = str(self._changed or "")
             names = {ticket.key: ticket.order_id for ticket in self._tickets.values()}
             names |= {ticket.venue_id: ticket.order_id for ticket in self._tickets.values() if ticket.venue_id}
             alive = list(dict.fromkeys(names.get(key, key) for key in told.open_orders))
@@ -191,12 +198,16 @@ class Desk:
         """One attempt at an order."""
         if (refused := self._not_now(ticket)) is not None:
             return refused
+        if (closed := self._not_there(ticket)) is not None:
+            return closed
         doubt = ticket.unknown_ns > 0  # an earlier try may have registered: only finding the order ends that
         ticket.sent_ns, ticket.cleared, ticket.told_unknown = self.now(), False, False
         ticket.absences = 0
         try:
             seen = self.route.place(ticket)
-        except (Refused, AuthError) as no:  # a request without a good token is not looked at
+        except (Refused, AuthError, Changed) as no:  # a request without a good token is not looked at
+            if isinstance(no, Changed):
+                self._close_for(no)
             self.trouble = str(no) if isinstance(no, AuthError) else self.trouble
             if doubt:
                 return self._lost(ticket, f"the second try was refused ({no}), which says nothing of the first")
@@ -241,7 +252,7 @@ class Desk:
             return []
         self._answered()
         self._heard = self.now()
-        self._unheard, self._unheard_ns, self.trouble = "", 0, ""
+        self._unheard, self._unheard_ns, self.trouble = "", 0, str(self._changed or "")
         events: list[BrokerEvent] = []
         for ticket in out:
             if (seen := found.get(ticket.key)) is not None:
@@ -255,6 +266,8 @@ class Desk:
     def withdraw(self, ticket: Ticket) -> list[BrokerEvent]:
         """Ask for a cancel, once in a while until the order has ended."""
         ticket.cancel_wanted = True
+        if self._changed is not None and not self._changed.ours:
+            return []
         if ticket.stage in ("due", "held"):
             return self._drop(ticket)
         # Not before a look has shown that it still stands: cancels alone would use up the budget of the looks.
@@ -270,6 +283,42 @@ class Desk:
         else:
             self._answered()
         return self.look("exit")
+
+    def _check(self) -> None:
+        """Look again whether this is the account of the login: after each new connection or token, and at times."""
+        route = self.route
+        if not isinstance(route, CheckedRoute) or self._changed is not None:
+            return
+        due = route.renewed() or self.now() - self._checked >= self.patience.check_s * SECOND_NS
+        if not due or not self.budget.claim("poll"):
+            return
+        try:
+            route.check()
+        except Changed as other:
+            self._close_for(other)
+        except (WireError, AuthError) as error:
+            self._fails(error)  # it is asked again at the next poll; new risk waits meanwhile
+        else:
+            self._checked = self.now()
+            self._answered()
+
+    def _close_for(self, other: Changed) -> None:
+        """Nothing new is sent until someone has looked and started again."""
+        self._changed, self.trouble = other, str(other)
+
+    def _not_there(self, ticket: Ticket) -> list[BrokerEvent] | None:
+        """What is not sent where the account, or the way to it, is another; None where the order may go."""
+        if not ticket.exits:
+            self._check()
+            if isinstance(self.route, CheckedRoute) and self.route.renewed() and self._changed is None:
+                ticket.not_before_ns = self.now()
+                return []  # nobody could say: it is asked again at the next poll
+        if self._changed is None or (ticket.exits and self._changed.ours):
+            return None
+        if ticket.unknown_ns:
+            return self._lost(ticket, str(self._changed))
+        ticket.stage, ticket.ended = "over", "refused"
+        return [OrderRefused(self.now(), ticket.order_id, str(self._changed), late=ticket.accepted)]
 
     def _waits(self, error: BaseException) -> None:
         """Heed a Retry-After that a route has told in its own sentence."""

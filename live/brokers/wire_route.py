@@ -21,6 +21,7 @@ class Patience:
     cancel_again_s: before a cancel is repeated. resends: with the same key.
     quarantine_s: unknown for so long, and a person is called.
     deaf_s: looks that fail for so long, and news of our orders is said not to come.
+    check_s: between two looks at whether the account is still that of the login.
     absent_s: after the last try, before a list that does not have an order says anything; absent_looks: so many of them
     in a row are evidence.
     """
@@ -35,6 +36,7 @@ class Patience:
     resends: int = 1
     quarantine_s: float = 45.0
     deaf_s: float = 3.0
+    check_s: float = 600.0
     absent_s: float = 30.0
     absent_looks: int = 3
 
@@ -105,6 +107,26 @@ class DepthRoute(Protocol):
 
     def depth(self, symbols: Sequence[str]) -> list[BookSnap]:
         """The books of up to `SYMBOLS_A_CALL` symbols."""
+        ...
+
+
+@runtime_checkable
+class CheckedRoute(Protocol):
+    """A route that can look again whether this is still the account, and the service, of the login.
+
+    Others see it in every answer that their books come from, and raise `Changed` there.
+    """
+
+    def renewed(self) -> bool:
+        """Whether a connection or a token is another than at the last check."""
+        ...
+
+    def check(self) -> None:
+        """Look again.
+
+        Raises:
+            Changed: it is not. WireError: nobody can say now.
+        """
         ...
 
 

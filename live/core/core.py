@@ -23,6 +23,7 @@ from live.core.desk import OPERATOR, Desk
 from live.core.events import (
     AccountFacts,
     AmendSent,
+    CashMoved,
     Event,
     Fill,
     Gate,
@@ -43,7 +44,7 @@ from live.core.events import (
 )
 from live.core.orders import OPEN, Order, State
 from live.core.plan import Plan
-from live.core.reconcile import Findings, aged, person_says, reconcile
+from live.core.reconcile import Findings, aged, confirmed, person_says, reconcile
 from live.core.tally import Counts
 from strategies.common.load import Strategy
 from strategies.common.position import (
@@ -112,6 +113,7 @@ class Core:
             Operator: self._on_operator,
             Snapshot: self._on_snapshot,
             PersonSays: lambda e: person_says(desk, e),
+            CashMoved: desk.cash_moved,
             Gate: self._on_news,
             SymbolFacts: self._on_news,
             AccountFacts: self._on_news,
@@ -166,7 +168,9 @@ class Core:
         for numbers in (self.slots, self.account):
             sha.update(struct.pack(f"<{len(numbers)}d", *(v if v == v else nan for v in numbers)))
         desk = self.desk
-        held = (sorted(desk.held.items()), sorted(desk.gaps.items()))
+        held: tuple[Any, ...] = (sorted(desk.held.items()), sorted(desk.gaps.items()))
+        if desk.moves:  # a journal from before there were any has the digest it had
+            held = (*held, sorted(desk.moves))
         sha.update(
             msgspec.msgpack.encode((self.last_ts, self.halted, self._silent, self.counts, held, desk.tally.digest()))
         )
@@ -249,6 +253,8 @@ class Core:
         commands: list[Command] = []
         desk, who = self.desk, event.who or OPERATOR
         if event.action == "resume":
+            if event.cash is not None and (refused := confirmed(desk, self.findings, event)):
+                return refused
             desk.halted = ""
             desk.tally.start_again()
             return [Alert(event.ts, "info", "resumed", f"{who} lifted the halt")]

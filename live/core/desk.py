@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from data.calendar import SECOND_NS
+from live.core.cash import fee_bound
 from live.core.commands import Alert, Cancel, Command, Side, Submit
-from live.core.events import Fill, OrderQuarantined, OrderRefused, OrderUnknown, Row
+from live.core.events import CashMoved, Fill, OrderQuarantined, OrderRefused, OrderUnknown, Row
 from live.core.gatekeeper import Gatekeeper
 from live.core.guards import Guards
 from live.core.orders import FILLABLE, Order, State, order_id
@@ -18,6 +19,7 @@ from live.core.plan import Plan
 from live.core.risk import Refused, only_leaving, stopping
 from live.core.tally import Counts, Tally
 from strategies.common.position import (
+    CASH,
     ENTRY,
     EQUITY,
     EXIT_SIGNAL,
@@ -61,6 +63,8 @@ class Desk:
         self.halted = ""
         self.last_ts = 0
         self.gaps: dict[str, float] = {}
+        self.moves: dict[str, None] = {}
+        self.fee_room = 0.0
         types = plan.the_limits().order_types
         self._reprices = plan.is_live or (types is not None and "market" not in types)
         self.tally = Tally(len(self.symbols), plan.the_limits(), knobs[K_LOT], plan.cash, live=plan.is_live)
@@ -276,6 +280,8 @@ class Desk:
                 self.slots[b + ORDER] = order.sign * left
         held, entered = self.slots[b + QTY], self.slots[b + ENTRY]
         apply_fill(self.slots, self.account, b, order.sign * event.quantity, event.price, event.fee, self.knobs)
+        if order.side == "sell":
+            self.fee_room += max(fee_bound(event.quantity, event.price) - event.fee, 0.0)
         if done:
             order.state = State.FILLED
         elif order.may(State.PARTIAL):
@@ -292,6 +298,25 @@ class Desk:
         self.release(j, commands)
         self.guards.follow(j, event.ts, commands)
         return commands
+
+    def cash_moved(self, event: CashMoved) -> list[Command]:
+        """Book a move of cash, once; what a person pays in or takes out is no profit and no loss."""
+        sane = abs(event.amount) < 1e15 and event.evidence
+        if event.evidence in self.moves or not sane:
+            self.counts.ignored += 1
+            return []
+        self.moves[event.evidence] = None
+        self.take_cash(event.amount, outside=event.kind in ("deposit", "withdrawal"))
+        if event.source == "fee model":
+            self.fee_room = max(self.fee_room + event.amount, 0.0)
+        text = f"{event.kind} of {event.amount:+.2f} ({event.source}: {event.note or event.evidence})"
+        return [Alert(event.ts, "info", "cash.moved", text)]
+
+    def take_cash(self, amount: float, *, outside: bool) -> None:
+        """Cash is so many dollars more; outside: not by trading, so it is no profit and no loss."""
+        self.account[CASH] += amount
+        self.account[EQUITY] += amount
+        self.tally.cash_moved(amount, self.account[EQUITY], outside=outside)
 
     def stranger(self, event: Any, what: str) -> list[Command]:
         """Something that cannot be squared with the books: no new risk until a person has looked."""

@@ -17,6 +17,7 @@ __all__ = [
     "AccountFacts",
     "AmendSent",
     "BrokerEvent",
+    "CashMoved",
     "Event",
     "Fill",
     "Gate",
@@ -143,6 +144,22 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False, tag="snapshot"):
     absent: list[str] = []
 
 
+class CashMoved(msgspec.Struct, frozen=True, gc=False, tag="cash"):
+    """Cash came or went without an order of ours. amount: dollars, negative where it went.
+
+    source: who says so: the broker's list of such moves, or what the fees of sales can be, where it has none. evidence:
+    its name there; the same one twice is one move. note: in the broker's words. A deposit or a withdrawal is no profit
+    and no loss.
+    """
+
+    ts: int
+    amount: float
+    kind: Literal["fee", "dividend", "interest", "deposit", "withdrawal", "other"]
+    source: Literal["broker", "fee model"]
+    evidence: str
+    note: str = ""
+
+
 class PersonSays(msgspec.Struct, frozen=True, gc=False, tag="person"):
     """What became of an order that the broker does not tell of, by the word of a person with a name."""
 
@@ -159,12 +176,16 @@ class Timer(msgspec.Struct, frozen=True, gc=False, tag="timer"):
 
 
 class Operator(msgspec.Struct, frozen=True, gc=False, tag="operator"):
-    """A person's word. halt: no new risk, waiting entries are cancelled. flatten: halt, and leave every position."""
+    """A person's word. halt: no new risk, waiting entries are cancelled. flatten: halt, and leave every position.
+
+    cash: typed with a resume, the broker's cash as the person has seen it there; ours becomes that.
+    """
 
     ts: int
     action: Literal["halt", "resume", "flatten"]
     who: str = ""
     note: str = ""
+    cash: float | None = None
 
 
 BrokerEvent = (
@@ -172,7 +193,7 @@ BrokerEvent = (
 )
 News = Gate | SymbolFacts | AccountFacts
 """What neither the market's rows nor the broker's answers say; see `live.core.facts`."""
-Event = Row | BrokerEvent | AmendSent | Timer | Operator | News | Snapshot | PersonSays
+Event = Row | BrokerEvent | AmendSent | Timer | Operator | News | Snapshot | PersonSays | CashMoved
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Event)

@@ -16,7 +16,17 @@ import msgspec
 
 from live.core.commands import Alert, Command
 from live.core.desk import Desk
-from live.core.events import Fill, Gate, OrderAccepted, OrderRefused, OrderSeen, OrderUnknown, PersonSays, Snapshot
+from live.core.events import (
+    Fill,
+    Gate,
+    Operator,
+    OrderAccepted,
+    OrderRefused,
+    OrderSeen,
+    OrderUnknown,
+    PersonSays,
+    Snapshot,
+)
 from live.core.orders import OPEN, Order, State
 
 ENDS = {"cancelled": State.CANCELLED, "expired": State.EXPIRED, "rejected": State.REJECTED}
@@ -29,19 +39,20 @@ class Findings(msgspec.Struct):
     """What a comparison found, a sentence each. pending: explained by orders that are still open.
 
     gaps: shares that only such orders explain, by symbol. coming: symbols with shares that the record tells of without
-    their executions.
+    their executions. cash: the broker's, None before the first comparison.
     """
 
     differences: list[str] = []
     pending: list[str] = []
     gaps: dict[str, float] = {}
     coming: dict[str, None] = {}
+    cash: float | None = None
 
 
 def reconcile(desk: Desk, snapshot: Snapshot) -> tuple[list[Command], Findings]:
     """Take the broker's record in, then compare; what is to be done about it."""
     commands: list[Command] = []
-    findings = Findings()
+    findings = Findings(cash=snapshot.cash)
     for fill in snapshot.fills:
         _fill(desk, fill, commands, findings)
     for seen in snapshot.orders:
@@ -162,7 +173,27 @@ def _compare(desk: Desk, snapshot: Snapshot, findings: Findings) -> None:
     ours, theirs = desk.account[0], snapshot.cash
     room = max(limits.max_cash_difference_usd or 0.0, (limits.max_cash_difference_pct or 0.0) / 100.0 * abs(ours))
     if not (abs(ours - theirs) < HALF_CENT or abs(ours - theirs) <= room):
-        findings.differences.append(f"cash: we have {ours:.2f}, the broker {theirs:.2f}")
+        findings.differences.append(
+            f"cash: we have {ours:.2f}, the broker {theirs:.2f} ({theirs - ours:+.2f}): no fill, fee or payment that "
+            "it tells of explains it; look at its statement, then: "
+            f"python -m live resume ACCOUNT.toml --cash {theirs:.2f}"
+        )
+    elif not findings.differences:
+        desk.fee_room = max(desk.fee_room, 0.0) if abs(ours - theirs) >= HALF_CENT else 0.0
+
+
+def confirmed(desk: Desk, findings: Findings, event: Operator) -> list[Command]:
+    """Take the broker's cash for ours on a person's word; why not, where the word is not the broker's."""
+    typed, told = event.cash or 0.0, findings.cash
+    if told is None or not abs(typed - told) < HALF_CENT:
+        said = "has not been asked yet" if told is None else f"last said {told:.2f}"
+        text = f"still halted: cash was confirmed as {typed:.2f}, and the broker {said}; look again"
+        return [Alert(event.ts, "warning", "resume.refused", text)]
+    if any(not line.startswith("cash: ") for line in findings.differences):
+        text = f"still halted: more than cash differs: {'; '.join(findings.differences)}"
+        return [Alert(event.ts, "warning", "resume.refused", text)]
+    desk.take_cash(told - desk.account[0], outside=True)
+    return []
 
 
 def _reach(alive: list[Order], column: int, held: float) -> tuple[float, float]:

@@ -142,6 +142,15 @@ class Tally:
             self.active = True
         return before != state.closed.get(event.name)
 
+    def cash_moved(self, amount: float, equity: float, *, outside: bool) -> None:
+        """Cash is so many dollars more, and with it the equity; outside: what losses are measured from moves along."""
+        state = self.state
+        state.equity = equity
+        if outside:
+            state.day_equity += amount
+            state.week_equity += amount
+            state.peak_equity += amount
+
     def digest(self) -> tuple[object, ...]:
         """What of it later decisions depend on, as plain values."""
         state = self.state

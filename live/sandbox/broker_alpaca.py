@@ -10,6 +10,7 @@ from typing import Any, cast
 from live.sandbox.broker_alpaca_stream import TradeUpdates
 from live.sandbox.broker_engine import Kind, Refusal, Side, Venue, VenueOrder, new_id
 from live.sandbox.broker_http import BrokerServer
+from live.sandbox.broker_orders import CashMove
 from live.sandbox.http import Request, Response, Routes, answer
 from live.sandbox.terms import Terms
 
@@ -49,6 +50,7 @@ class AlpacaBroker:
         routes.add("DELETE", "/v2/orders/{order_id}", self._guarded(self._cancel))
         routes.add("GET", "/v2/positions", self._guarded(self._positions))
         routes.add("GET", "/v2/account", self._guarded(self._account))
+        routes.add("GET", "/v2/account/activities", self._guarded(self._activities))
         self.http = BrokerServer(routes, venue.faults, _operation)
         self.updates = TradeUpdates(venue, self._terms, order_body)
 
@@ -155,6 +157,17 @@ class AlpacaBroker:
             )
         return answer(rows)
 
+    def _activities(self, request: Request) -> Response:
+        """What moved cash without a trade, the newest first, a page at a time."""
+        query = request.query
+        if query.get("category", "non_trade_activity") != "non_trade_activity":
+            return answer([])
+        rows = [_activity(move) for move in reversed(self.venue.moves)]
+        rows = [row for row in rows if row["date"] > query.get("after", "")[:10]]
+        if token := query.get("page_token"):
+            rows = rows[next((i for i, row in enumerate(rows) if row["id"] == token), len(rows)) + 1 :]
+        return answer(rows[: min(int(query.get("page_size", 100)), 100)])
+
     def _mark(self, symbol: str) -> Decimal:
         told = self.venue.price(symbol)
         return told[0] if told else Decimal(0)
@@ -224,6 +237,20 @@ def stamp(ts: int) -> str:
     """RFC 3339 in UTC, to the nanosecond."""
     seconds, ns = divmod(ts, 1_000_000_000)
     return f"{dt.datetime.fromtimestamp(seconds, dt.UTC):%Y-%m-%dT%H:%M:%S}.{ns:09d}Z"
+
+
+def _activity(move: CashMove) -> dict[str, Any]:
+    """A move of cash as Alpaca lists it."""
+    when = stamp(move.ts)
+    row = {
+        "activity_type": {"fee": "FEE", "dividend": "DIV", "deposit": "CSD", "withdrawal": "CSW"}[move.kind],
+        "id": f"{when[:10].replace('-', '')}000000000::{move.id}",
+        "date": when[:10],
+        "net_amount": f"{move.amount:f}",
+        "description": "",
+        "status": "executed",
+    }
+    return row | ({"symbol": move.symbol, "qty": "0", "per_share_amount": "0"} if move.symbol else {})
 
 
 def _price(told: dict[str, Any], name: str) -> Decimal | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Literal
 
 from live.sandbox.broker_faults import REFUSED, BrokerFaults
 from live.sandbox.broker_fees import fee_of
@@ -17,8 +18,10 @@ from live.sandbox.broker_floor import Floor, OpenFloor
 from live.sandbox.broker_orders import (
     OPEN,
     ZERO,
+    CashMove,
     Execution,
     Kind,
+    MoveKind,
     Refusal,
     Side,
     Status,
@@ -67,10 +70,11 @@ class Venue:
     Args:
         quote: (bid, ask) of a symbol now; None for one that is not listed.
         now: UTC nanoseconds. cash: at the start. shorts: whether more may be sold than is held.
-        exchange: where it trades, instead of one of its own at `quote`. fees: sales cost the regulators' fees.
+        exchange: where it trades, instead of one of its own at `quote`. fees: sales cost the regulators' fees, at
+            once, or billed together when the day has ended.
         dedupes: the same key twice is refused; otherwise it is two orders.
 
-    blocked: why it may not trade, "" where it may.
+    blocked: why it may not trade, "" where it may. moves: cash that came or went without an order.
     """
 
     def __init__(
@@ -82,7 +86,7 @@ class Venue:
         shorts: bool = False,
         faults: BrokerFaults | None = None,
         exchange: Exchange | None = None,
-        fees: bool = False,
+        fees: Literal["", "at once", "day end"] = "",
         dedupes: bool = True,
     ) -> None:
         self.cash = self.cash_at_start = Decimal(str(cash))
@@ -92,6 +96,8 @@ class Venue:
         self.listeners: list[Listener] = []
         self.now = now
         self.blocked = ""
+        self.moves: list[CashMove] = []
+        self._owed, self._bill_at = ZERO, 0
         self.exchange = exchange or Exchange(OpenFloor(quote))
         self.exchange.venues.append(self)
         self._keys: dict[str, VenueOrder] = {}
@@ -194,6 +200,8 @@ class Venue:
 
     def settle(self, asked: bool = True) -> None:
         """Let cancels, rejections and the ends of days happen."""
+        if self._owed and self.exchange.floor.now() > self._bill_at:
+            self.bill()
         for order in list(self.orders.values()):
             if order.status == "cancelling":
                 self._settle_cancel(order, asked)
@@ -229,7 +237,11 @@ class Venue:
         part = left if quantity is None else min(Decimal(str(quantity)), left)
         told = self.price(order.symbol) or (ZERO, ZERO)
         at = Decimal(str(price)) if price is not None else order.reached(told) or told[order.side == "buy"]
-        done = Execution(new_id(), at, part, self.now(), fee_of(order.side, part, at) if self._fees else ZERO)
+        fee = fee_of(order.side, part, at) if self._fees else ZERO
+        if self._fees == "day end":
+            self._owed, self._bill_at = self._owed + fee, self.exchange.floor.day_end()
+            fee = ZERO
+        done = Execution(new_id(), at, part, self.now(), fee)
         order.executions.append(done)
         self._move(order, part, at)
         self.cash -= done.fee
@@ -243,6 +255,19 @@ class Venue:
         if order.pair and self.orders[order.pair].is_open:
             self._end(self.orders[order.pair], "cancelled", "canceled")
         return done
+
+    def move_cash(self, kind: MoveKind, amount: Decimal, symbol: str = "") -> CashMove:
+        """Let cash come (or go, where negative) without an order."""
+        move = CashMove(new_id(), kind, amount.quantize(Decimal("0.01")), self.now(), symbol)
+        self.moves.append(move)
+        self.cash += move.amount
+        return move
+
+    def bill(self) -> None:
+        """The day has ended: the fees of its sales are due."""
+        if self._owed:
+            owed, self._owed = self._owed, ZERO
+            self.move_cash("fee", -owed)
 
     def bust(self, order_id: str) -> Execution:
         """Take the last execution of an order back: the exchange says that it never was."""

@@ -46,6 +46,7 @@ as a whole comes at a time: `@90s` after the start, `=2/h` twice an hour of the 
 | `account.bust` | the last execution is taken back |
 | `account.split` | two shares for one of what is held |
 | `account.halt` | the symbol traded last is halted for a minute |
+| `account.deposit`, `account.withdrawal`, `account.dividend` | 1,000 dollars come, 500 go, 12.34 come |
 """
 
 from __future__ import annotations
@@ -65,9 +66,10 @@ FATES = (
     "partial", "split", "hold", "early-fill", "late-reject", "late-fill", "ghost-fill", "slow-cancel", "lag", *REFUSED,
 )  # fmt: skip
 UPDATES = ("drop", "twice", "swap")
+PAYMENTS = ("deposit", "withdrawal", "dividend")
 MOMENTS = {
     "stream": ("cut", "stall"),
-    "account": ("maintenance", "logout", "restrict", "hand", "hand-order", "bust", "split", "halt"),
+    "account": ("maintenance", "logout", "restrict", "hand", "hand-order", "bust", "split", "halt", *PAYMENTS),
 }
 WORDS = (*OPERATIONS, "order", *MOMENTS)
 MILD = (

@@ -60,7 +60,7 @@ class House:
                 shorts=name == "alpaca",
                 faults=BrokerFaults(f"{plan};seed={int(seed or 0) * len(NAMES) + i}"),
                 exchange=self.exchange,
-                fees=name != "alpaca",
+                fees="day end" if name == "alpaca" else "at once",
             )
             for i, name in enumerate(NAMES)
         }
@@ -102,6 +102,7 @@ class House:
             moments.end()
         for venue in self.venues.values():
             venue.faults.paused = True
+            venue.bill()
 
     def environment(self) -> dict[str, str]:
         """The variables that lead a client of each broker here."""

@@ -8,6 +8,7 @@ from data.calendar import SECOND_NS
 from live.sandbox.broker_alpaca import AlpacaBroker
 from live.sandbox.broker_engine import Venue, VenueOrder, new_id
 from live.sandbox.broker_floor import TapeFloor
+from live.sandbox.broker_orders import MoveKind
 from live.sandbox.clock import SandboxClock
 from live.sandbox.robinhood_mcp import RobinhoodAgent
 from live.sandbox.robinhood_private import RobinhoodPrivate
@@ -16,6 +17,11 @@ Box = AlpacaBroker | RobinhoodAgent | RobinhoodPrivate
 MINUTE_S = 60.0
 LONGEST_S = 40 * 24 * 3600.0
 FAR_BELOW = Decimal("0.5")
+PAID: dict[str, tuple[MoveKind, Decimal]] = {
+    "deposit": ("deposit", Decimal("1000.00")),
+    "withdrawal": ("withdrawal", Decimal("-500.00")),
+    "dividend": ("dividend", Decimal("12.34")),
+}
 
 
 class Moments:
@@ -68,6 +74,9 @@ class Moments:
             self._down_until = until
         elif fault == "logout":
             self._log_out()
+        elif fault in PAID:
+            kind, dollars = PAID[fault]
+            venue.move_cash(kind, dollars, self._symbol() if kind == "dividend" else "")
         elif fault == "restrict":
             venue.blocked = "account is restricted from trading"
         elif (symbol := self._symbol()) == "":

@@ -32,6 +32,19 @@ class Execution(NamedTuple):
     fee: Decimal = ZERO
 
 
+MoveKind = Literal["fee", "dividend", "deposit", "withdrawal"]
+
+
+class CashMove(NamedTuple):
+    """Cash that came (or, where negative, went) without an order."""
+
+    id: str
+    kind: MoveKind
+    amount: Decimal
+    ts: int
+    symbol: str = ""
+
+
 @dataclass
 class VenueOrder:
     """One order as the venue has it. key: what the client named it. pair: another that ends when this one fills.

@@ -17,6 +17,9 @@ def record_of(venue: Venue) -> dict[str, Any]:
         "cash": text(venue.cash),
         "positions": {symbol: text(held) for symbol, held in sorted(venue.positions.items())},
         "orders": [order_of(order) for order in venue.orders.values()],
+        "moves": [
+            {"id": each.id, "kind": each.kind, "amount": text(each.amount), "ts": each.ts} for each in venue.moves
+        ],
         "requests": dict(venue.faults.counts),
         "faults": dict(sorted(Counter(_fault(*each) for each in venue.faults.injected).items())),
     }

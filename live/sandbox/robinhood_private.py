@@ -60,6 +60,8 @@ class RobinhoodPrivate:
         routes.add("GET", "/positions/", self._guarded(self._positions))
         routes.add("GET", "/orders/{order_id}/", self._guarded(self._get))
         routes.add("GET", "/accounts/", self._guarded(self._accounts))
+        routes.add("GET", "/dividends/", self._guarded(self._dividends))
+        routes.add("GET", "/ach/transfers/", self._guarded(self._transfers))
         routes.add("GET", "/accounts/{number}", self._guarded(self._account))
         routes.add("POST", "/oauth2/token/", self._log_in)
         if quotes is not None:
@@ -142,6 +144,35 @@ class RobinhoodPrivate:
                 "shares_held_for_sells": f"{self.venue.held_for_sells(symbol):.8f}",
             }
             for symbol, held in self.venue.positions.items()
+        ]
+        return answer({"next": None, "previous": None, "results": rows})
+
+    def _dividends(self, _request: Request) -> Response:
+        rows = [
+            {
+                "id": move.id,
+                "account": f"{API}/accounts/{self.number}/",
+                "amount": f"{move.amount:f}",
+                "state": "paid",
+                "paid_at": stamp(move.ts),
+            }
+            for move in self.venue.moves
+            if move.kind == "dividend"
+        ]
+        return answer({"next": None, "previous": None, "results": rows})
+
+    def _transfers(self, _request: Request) -> Response:
+        rows = [
+            {
+                "id": move.id,
+                "amount": f"{abs(move.amount):f}",
+                "direction": move.kind.removesuffix("al"),
+                "state": "completed",
+                "rhs_state": "submitted",
+                "updated_at": stamp(move.ts),
+            }
+            for move in self.venue.moves
+            if move.kind in ("deposit", "withdrawal")
         ]
         return answer({"next": None, "previous": None, "results": rows})
 

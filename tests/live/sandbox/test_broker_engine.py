@@ -49,7 +49,7 @@ def venues(market, clock):
     """Two accounts in one market that shows as much as its tape does."""
     floor = TapeFloor(market, clock.now, deep=1.0)
     exchange = Exchange(floor)
-    return [Venue(floor.quote, clock.now, exchange=exchange, fees=True) for _ in range(2)]
+    return [Venue(floor.quote, clock.now, exchange=exchange, fees="at once") for _ in range(2)]
 
 
 def order(clock, side="buy", quantity=50, limit=None, key="", **more):
