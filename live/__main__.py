@@ -26,6 +26,7 @@ from live.cli_resolve import resolve
 from live.cli_run import run_account
 from live.cli_top import top
 from live.cli_watchdog import watchdog
+from live.private import keep_private
 from live.sandbox.cli import sandbox
 
 if TYPE_CHECKING:
@@ -181,4 +182,5 @@ for more in (backup, restore, litestream, doctor, compose, units, capacity, dril
     app.command()(more)
 
 if __name__ == "__main__":
+    keep_private()
     run(app)

@@ -10,7 +10,6 @@ import gc
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -85,7 +84,7 @@ def spawn(log: Path, env: Path | None, work: Callable[[], int]) -> int:
         sys.stderr.write(f"error: {error}\n")
         code = error.exit_code
     except BaseException:  # noqa: BLE001  # the child must not go on as a second supervisor
-        traceback.print_exc()
+        sys.excepthook(*sys.exc_info())  # which takes secrets out
     finally:
         with_flush = (sys.stdout, sys.stderr)
         for stream in with_flush:

@@ -45,10 +45,10 @@ class World:
     market: of the sandbox, from its second session on; default: minutes. speed: times as fast as it happened.
     """
 
-    def __init__(self, folder, checkout, key, market=None, speed=SPEED):
+    def __init__(self, folder, checkout, key, market=None, speed=SPEED, secret=Terms.secret):
         self.folder, self.checkout, self.processes, self.speed = folder, checkout, [], speed
         market = market or market_of_seed(7, SYMBOLS, 3)
-        terms = Terms(key=key)
+        terms = Terms(key=key, secret=secret)
         self.box = Sandbox(
             market, speed=speed, terms=terms, live=True, begin_ns=market.session_start(1), skip_closed=True,
             brokers=True, stamps="tape",
