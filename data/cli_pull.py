@@ -138,7 +138,7 @@ class _Told:
         self._count += 1
 
     def end_of_tapes(self) -> None:
-        from data.pull_events import hash_of
+        from data.store_events import hash_of
 
         if self._tapes:
             new, events = sum(tape.new for tape in self._tapes), sum(tape.events for tape in self._tapes)
@@ -146,7 +146,7 @@ class _Told:
             where = f"{first.parent}" if first == last else f"{first.parent} to {last.parent.name}"
             self._say(
                 f"{self._tapes[0].symbol}: {new} new sessions, {len(self._tapes) - new} there already, {events} events "
-                f"of {first.name}  {hash_of(self._tapes)[:12]}  {where}"
+                f"of {first.name}  {hash_of((tape.session, tape.hash) for tape in self._tapes)[:12]}  {where}"
             )
         self._tapes = []
 
@@ -204,7 +204,7 @@ def _report(pulled: Pulled, events: PulledEvents | None, names: list[str], as_js
 
 def _events_told(events: PulledEvents) -> dict[str, Any]:
     """The tapes symbol by symbol, each range with its hash."""
-    from data.pull_events import hash_of
+    from data.store_events import hash_of
 
     by_symbol: dict[str, list[PulledTape]] = {}
     for tape in events.tapes:
@@ -213,7 +213,7 @@ def _events_told(events: PulledEvents) -> dict[str, Any]:
         {
             "symbol": symbol,
             "events": sum(tape.events for tape in tapes),
-            "hash": hash_of(tapes),
+            "hash": hash_of((tape.session, tape.hash) for tape in tapes),
             "tapes": [tape._asdict() for tape in tapes],
         }
         for symbol, tapes in by_symbol.items()

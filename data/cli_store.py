@@ -96,23 +96,29 @@ def ls(
     store: StoreOption = None,
     as_json: Json = False,
 ) -> None:
-    """List what the store holds."""
+    """List what the store holds: bars, then tapes of trades and quotes."""
     from data.store import Store
+    from data.store_events import ls_events
     from data.tape import content_hash
 
     held = Store(store)
-    entries = held.ls()
+    entries, events = held.ls(), ls_events(held.root)
     names = [content_hash(held.stored(e.symbol, e.clock, e.adjustment)) if hashes else "" for e in entries]
     if as_json:
-        told = zip(entries, names, strict=True)
-        print_json([entry._asdict() | ({"hash": name} if hashes else {}) for entry, name in told])
+        told = [entry._asdict() | {"hash": name} for entry, name in zip(entries, names, strict=True)]
+        told += [each._asdict() for each in events]
+        print_json([{key: value for key, value in each.items() if hashes or key != "hash"} for each in told])
         return
-    if not entries:
+    if not entries and not events:
         print(f"{held.root} is empty; bring a file in with: python -m data import FILE --symbol S --label start|close")
     for e, name in zip(entries, names, strict=True):
         span = f"{day(e.first)} to {day(e.last)}" + (f"  {e.revised} revised" if e.revised else "")
         end = f"  {name[:12]}" if name else ""
         print(f"{e.symbol:<10} {e.clock:<4} {e.adjustment:<6} {e.rows:>9} rows  {span}  {', '.join(e.sources)}{end}")
+    for each in events:
+        span = f"{each.sessions} sessions, {day(each.first)} to {day(each.last)}"
+        end = f"  {each.hash[:12]}" if hashes else ""
+        print(f"{each.symbol:<10} {each.events:>21} events  {span}  {each.name}{end}")
 
 
 def show(

@@ -35,27 +35,24 @@ def verify(
 
     held = Store(store)
     if name and (Path(name).exists() or Path(name).suffix in FILES):
-        found, count, what = _verify_file(Path(name), symbol, interval, label, timezone)
+        found, counts = _verify_file(Path(name), symbol, interval, label, timezone)
     else:
-        found, count, what = [], 0, "rows"
-        for dataset in _datasets(held, name, interval, adjustment):
-            findings, rows = _verify_dataset(held, *dataset)
-            found += findings
-            count += rows
+        found, counts = _verify_store(held, name, interval, adjustment)
     errors = sum(finding.level == "error" for finding in found)
     if as_json:
-        told = {"file": name or held.root, what: count, "findings": [finding._asdict() for finding in found]}
+        told = {"file": name or held.root, **counts, "findings": [finding._asdict() for finding in found]}
         print_json(told | {"errors": errors, "warnings": len(found) - errors})
     else:
         print_findings(found)
-        print(f"{name or held.root}: {count} {what}, {errors} errors, {len(found) - errors} warnings")
+        counted = ", ".join(f"{count} {what}" for what, count in counts.items())
+        print(f"{name or held.root}: {counted}, {errors} errors, {len(found) - errors} warnings")
     return DataError.exit_code if errors else 0
 
 
 def _verify_file(
     file: Path, symbol: str | None, interval: str | None, label: str | None, timezone: str | None
-) -> tuple[list[Finding], int, str]:
-    """(findings, count, of what)."""
+) -> tuple[list[Finding], dict[str, int]]:
+    """(findings, how many rows or events)."""
     from data.checks import check_bars
     from data.checks_events import EventChecks, check_book
     from data.tape import is_tape, read_tape
@@ -65,18 +62,42 @@ def _verify_file(
         checks = EventChecks()
         for event in replay(file):
             checks.add(event)
-        return checks.findings(), checks.count, "events"
+        return checks.findings(), {"events": checks.count}
     if is_tape(file):
         header, bars, book = read_tape(file)
         found = check_bars(bars, header.clock) + check_book(bars, book)
-        return sorted(found, key=lambda finding: finding.level), len(bars), "rows"
+        return sorted(found, key=lambda finding: finding.level), {"rows": len(bars)}
     bars = read_file(file, symbol, interval, label, timezone)
-    return check_bars(bars, interval), len(bars), "rows"
+    return check_bars(bars, interval), {"rows": len(bars)}
 
 
-def _datasets(held: Store, name: str, interval: str | None, adjustment: str | None) -> list[tuple[str, str, str]]:
-    """(symbol, clock, adjustment) of what was asked for."""
+def _verify_store(
+    held: Store, name: str, interval: str | None, adjustment: str | None
+) -> tuple[list[Finding], dict[str, int]]:
+    """Bars and tapes of one symbol or of all; what bars have, a clock or an adjustment, leaves the tapes out."""
+    from data.store_events import tapes_of, verify_sessions, verify_tape
+
+    tapes = tapes_of(held.root, name) if interval is None and adjustment is None else []
+    found, counts = verify_sessions(tapes), {"rows": 0, "events": 0}
+    for dataset in _datasets(held, name, interval, adjustment, optional=bool(tapes)):
+        findings, rows = _verify_dataset(held, *dataset)
+        found += findings
+        counts["rows"] += rows
+    for tape in tapes:
+        findings, events = verify_tape(tape)
+        found += findings
+        counts["events"] += events
+    found.sort(key=lambda finding: finding.level)
+    return found, counts if tapes else {"rows": counts["rows"]}
+
+
+def _datasets(
+    held: Store, name: str, interval: str | None, adjustment: str | None, *, optional: bool
+) -> list[tuple[str, str, str]]:
+    """(symbol, clock, adjustment) of what was asked for; `optional`: there need not be any."""
     every = held.names()
+    if optional and not any(name in ("", each[0]) for each in every):
+        return []
     if not every:
         raise UsageError(f"{held.root} is empty; bring bars in with: python -m data pull, or import")
     known = {symbol for symbol, _, _ in every}

@@ -1,7 +1,6 @@
 """A pull of trades and quotes: one event tape for each symbol and session, whole or not there at all.
 
-    <store>/events/AAPL/2024-01-02/alpaca.trades+quotes/tape.json ...   as data.tape_events says
-                                                       /content.json    how many events, and their hash
+`data.store_events` says where they lie.
 
 A session is asked for by itself and written beside the store's tapes; it takes its name when its last event is on the
 disk. So what is there is complete, and a pull that was killed goes on with the session that was on its way.
@@ -12,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import fcntl
-import hashlib
 import heapq
 import itertools
 import os
@@ -21,7 +19,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 import msgspec
 
@@ -35,19 +32,12 @@ from data.recorder import Recorder
 from data.settings import Settings
 from data.sources import http_history
 from data.sources.base import Clock, Progress, Vendor
-from data.tape_events import NAME, events_hash, replay
+from data.store_events import CONTENT, FOLDER, Content, content_of
+from data.store_files import folder_name
+from data.tape_events import NAME, events_hash
 
-FOLDER = "events"
 KINDS = ("trades", "quotes")
 """In this order where two have the same time: a trade is judged by the quote before it."""
-CONTENT = "content.json"
-
-
-class Content(msgspec.Struct, frozen=True):
-    """What a pulled tape holds. hash: as `data.tape_events.events_hash`."""
-
-    events: int
-    hash: str
 
 
 class PulledTape(NamedTuple):
@@ -98,7 +88,7 @@ def pull_events(
     """
     kinds = check_kinds(what, KINDS)
     given = {kind: vendor_options(vendor, kind, options) for kind in kinds}
-    names = check_names(symbols, vendor)
+    names = http_history.check_stocks(symbols, vendor.NAME)
     days = _sessions(start, end, wall)
     source = vendor.NAME if options.get("feed") in (None, "sip") else f"{vendor.NAME}-{options['feed']}"
     pulled = PulledEvents([], {})
@@ -142,12 +132,6 @@ def pull_events(
     return pulled
 
 
-def hash_of(tapes: Iterable[PulledTape]) -> str:
-    """SHA-256 (hex) over the sessions and hashes of a symbol's tapes in order: the name of the whole range."""
-    told = [[tape.session, tape.hash] for tape in sorted(tapes, key=lambda tape: tape.session)]
-    return hashlib.sha256(b"onetape sessions 1\n" + msgspec.json.encode(told)).hexdigest()
-
-
 def check_kinds(what: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
     """The kinds in the order of `known`.
 
@@ -160,18 +144,6 @@ def check_kinds(what: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
         if kind not in known:
             raise UsageError(f"there is no {kind!r} to pull{did_you_mean(kind, known)}")
     return tuple(kind for kind in known if kind in what)
-
-
-def check_names(symbols: Sequence[str], vendor: Vendor) -> tuple[str, ...]:
-    """The symbols, each of which can be the name of a folder.
-
-    Raises:
-        UsageError: none, one twice, one that cannot be a ticker, or crypto.
-    """
-    for symbol in symbols:
-        if symbol and not symbol.strip("."):
-            raise UsageError(f"{symbol!r} is not a ticker; write for example AAPL or BRK.B")
-    return http_history.check_stocks(symbols, vendor.NAME)
 
 
 def _sessions(start: Day, end: Day, wall: Clock) -> list[Session]:
@@ -217,18 +189,13 @@ class _Place(NamedTuple):
     @property
     def path(self) -> Path:
         date = str(calendar.parse_day(self.day.date))
-        return self.root / quote(self.symbol, safe="") / date / f"{self.source}.{'+'.join(self.kinds)}"
+        return self.root / folder_name(self.symbol) / date / f"{self.source}.{'+'.join(self.kinds)}"
 
     def known(self) -> PulledTape | None:
         """The tape that is there."""
         if not (self.path / NAME).is_file():
             return None
-        try:
-            content = msgspec.json.decode((self.path / CONTENT).read_bytes(), type=Content)
-        except (OSError, msgspec.MsgspecError):  # a tape that came here otherwise
-            digest, count = events_hash(replay(self.path))
-            content = Content(count, digest)
-        return self._told(content, new=False)
+        return self._told(content_of(self.path), new=False)
 
     def write(self, events: Iterable[MarketEvent]) -> PulledTape:
         """The tape of these events, under its name when all of it is on the disk.
@@ -255,7 +222,7 @@ class _Place(NamedTuple):
     def _draft(self) -> Iterator[Path]:
         """An empty folder for this symbol's next tape, of this process alone; gone at the end."""
         drafts = self.root / ".drafts"
-        draft = drafts / f"{quote(self.symbol, safe='')}.{self.source}.{'+'.join(self.kinds)}"
+        draft = drafts / f"{folder_name(self.symbol)}.{self.source}.{'+'.join(self.kinds)}"
         try:
             drafts.mkdir(parents=True, exist_ok=True)
             with (drafts / f"{draft.name}.lock").open("w") as lock:
