@@ -7,6 +7,7 @@ a minute in which none of the symbols traded is no row, one in which only some d
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ from data.sources.base import Adjustment, Capabilities, Clock
 from data.types import PRICES, Bars, Floats, Ints
 
 DAY_NS = calendar.DAY_SECONDS * SECOND_NS
+TICKER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]*(/[A-Za-z0-9][A-Za-z0-9.:-]*)?")
+"""BRK.B, X:BTCUSD, BTC/USD, and nothing that leads out of a folder or of an address."""
 HOUR_FROM = "30m"
 """Hours are counted from the open here and from the full hour at vendors: they are built of half hours."""
 
@@ -90,7 +93,7 @@ def check_tickers(symbols: Sequence[str], vendor: str) -> tuple[str, ...]:
     if not symbols:
         raise UsageError(f"no symbols asked of {vendor}; give at least one")
     for symbol in symbols:
-        if not symbol or not all(c.isascii() and (c.isalnum() or c in ".:-/") for c in symbol):
+        if not TICKER.fullmatch(symbol):
             raise UsageError(f"{symbol!r} is not a ticker; write for example AAPL or BRK.B")
     if len(set(symbols)) < len(symbols):
         twice = next(symbol for symbol in symbols if list(symbols).count(symbol) > 1)
