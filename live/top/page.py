@@ -226,7 +226,7 @@ def _asked(asked: Asked | None, width: int) -> list[str]:
     taken = share(asked.lately_failed, asked.lately)
     kinds = ", ".join(f"{kind} {number(amount)}" for kind, amount in sorted(asked.errors.items()) if amount)
     attention = "! " if taken > MOST_FAILED and asked.lately >= FEWEST_REQUESTS else ""
-    said = f"{asked.lately_failed} of the last {asked.lately}; of all {number(asked.total)}: {kinds or 'none'}"
+    said = f"{number(asked.lately_failed)} of {number(asked.lately)}; all: {kinds or 'none'}"  # within 80 columns
     return [f"{FAILED.ljust(width)} {bar(taken, BAR)} {taken:4.0%}  {attention}{said}"]
 
 
