@@ -23,6 +23,8 @@ LEAST_FREE_MB = 100
 CLOCK_S = 5.0
 SAMPLES = 3
 PAPERLESS = ("robinhood", "robinhood_private")
+WORLDS = {"PK": "paper", "AK": "live"}
+"""How Alpaca's key ids begin, and the world that each is of."""
 
 
 def check_start(account: Account, settings: Settings, *, live: bool) -> None:
@@ -34,11 +36,13 @@ def check_start(account: Account, settings: Settings, *, live: bool) -> None:
     check_folder(account.state)
     if account.broker == "paper":
         return
+    if not settings.rehearsal:
+        check_mode(account, live=live)
+        check_keys(account, settings)
     address = broker_address(account, settings)
     if settings.rehearsal:
         check_rehearsal(account, address)
-    else:
-        check_mode(account, live=live)
+    check_suffix(account)
     sheet = capabilities_of(account)
     against = unsupported(sheet, touch=account.rule.stops == "touch", shorts=account.rule.shorts)
     if against:
@@ -75,6 +79,50 @@ def check_mode(account: Account, *, live: bool) -> None:
         )
     if live and not account.trading:
         raise ConfigError(f"account {account.name!r} is not for trading; write trading = true in its file")
+
+
+def check_keys(account: Account, settings: Settings) -> None:
+    """Keys and address are of the world that the account is of, as far as they say so themselves.
+
+    Raises:
+        ConfigError: they are of the other one.
+    """
+    if account.broker != "alpaca":
+        return
+    from live.brokers.alpaca import LIVE, PAPER
+
+    meant = "live" if account.trading else "paper"
+    url = settings.apca_api_base_url
+    if url == (PAPER if account.trading else LIVE):
+        raise ConfigError(
+            f"account {account.name!r} trades on {meant}, APCA_API_BASE_URL is {url}; change one of the two"
+        )
+    key = settings.apca_api_key_id
+    told = WORLDS.get(key.get_secret_value()[:2]) if key is not None else None
+    if told is not None and told != meant:
+        raise ConfigError(
+            f"account {account.name!r} trades on {meant}, and APCA_API_KEY_ID is a key of Alpaca's {told} world; "
+            f"give it the other key, or write trading = {'false' if account.trading else 'true'}"
+        )
+
+
+def check_suffix(account: Account) -> None:
+    """The login that is kept is for the account that the file names, as far as it says so itself.
+
+    Raises:
+        ConfigError: it is for another one. AuthError: there is none.
+    """
+    if account.broker != "robinhood" or not account.suffix:
+        return
+    from live.brokers.robinhood_grant import Grant
+
+    login = f"python -m live login {account.path}"
+    known = Grant(account.state / f"{account.name}.grant", login).account
+    if not known.endswith(account.suffix):
+        raise ConfigError(
+            f"account {account.name!r} is the one ending in {account.suffix}, its login is for the one ending in "
+            f"{known[-len(account.suffix) :]}; correct account_suffix, or run: {login}"
+        )
 
 
 def check_folder(folder: Path) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+from data.errors import UnavailableError
 from data.sources.rehearsal import told
 from live.core.commands import Submit, decode_command
 from live.core.events import Fill, decode_event
@@ -74,7 +75,13 @@ class World:
         self.path.write_text("\n".join(lines) + "\n")
         self.journal = state / f"sandbox-{broker}.journal"
         self.status = state / f"sandbox-{broker}.status"
-        _log_in(self.box, state)
+        for left in (2, 1, 0):
+            try:
+                _log_in(self.box, state)
+                break
+            except UnavailableError:  # a busy machine answers late
+                if not left:
+                    raise
         return self.path
 
     def environment(self):
