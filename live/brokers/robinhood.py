@@ -132,6 +132,22 @@ class RobinhoodRoute:
         except UnavailableError as error:
             raise Lost(str(error)) from None
 
+    def _still(self, ticket: Ticket) -> None:
+        """After a connection or a token that is new since the last check: nothing is ordered before another one.
+
+        Raises:
+            Changed: it is another account; or its tools are others, and this is no exit. NotSent: nobody can say.
+        """
+        if not self.renewed():
+            return
+        try:
+            self._compare()
+        except Changed as other:
+            if not (ticket.exits and other.ours):
+                raise
+        except UnavailableError as error:
+            raise NotSent(f"nothing was ordered: {error}") from None
+
     def _compare(self) -> None:
         lists, token = self.session.lists, self._grant.expires
         try:
@@ -164,6 +180,7 @@ class RobinhoodRoute:
         alert = str(checks.get("alertType", "")) if isinstance(checks, Mapping) else ""
         if alert and (alert in BLOCKING or not ticket.exits):
             raise Refused(f"Robinhood's review warns of {alert}")
+        self._still(ticket)
         told = self._place({**asked, "ref_id": ticket.key})
         order = row(told.get("order"))
         self._claimed[text(order.get("id"))] = ticket.key

@@ -280,6 +280,8 @@ class Desk:
                 self.slots[b + ORDER] = order.sign * left
         held, entered = self.slots[b + QTY], self.slots[b + ENTRY]
         apply_fill(self.slots, self.account, b, order.sign * event.quantity, event.price, event.fee, self.knobs)
+        traded = self.tally.state.traded
+        traded[j] = traded.get(j, 0.0) + event.quantity
         if order.side == "sell":
             self.fee_room += max(fee_bound(event.quantity, event.price) - event.fee, 0.0)
         if done:

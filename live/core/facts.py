@@ -110,7 +110,10 @@ class Market(msgspec.Struct):
 
 
 class State(msgspec.Struct):
-    """Everything a control may ask. positions: signed shares by column. open: orders that may still fill."""
+    """Everything a control may ask. positions: signed shares by column. open: orders that may still fill.
+
+    traded: shares of this session's fills, by column.
+    """
 
     ts: int = 0
     lot: float = 1.0
@@ -134,6 +137,7 @@ class State(msgspec.Struct):
     stop_outs: int = 0
     rows: int = 0
     left_at: list[int] = []
+    traded: dict[int, float] = {}
 
     def pending(self, column: int, side: str) -> float:
         """Shares that open orders of this side may still fill, UNKNOWN ones in full."""

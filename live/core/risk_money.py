@@ -120,11 +120,13 @@ def day_trades(request: Request, state: State, limits: Limits) -> str:
 
 
 def accounts(request: Request, state: State, limits: Limits) -> str:
-    """R33: all own accounts together, by volume and by the day's loss."""
+    """R33: this account's shares of the day, and those that are told of others, by volume; and the day's loss."""
     facts = state.symbols.get(request.symbol)
     if limits.max_accounts_volume_pct is not None:
         cap = limits.max_accounts_volume_pct / 100.0 * (facts.average_volume if facts is not None else float("nan"))
-        shares = request.quantity + (facts.accounts_shares if facts is not None else 0.0)
+        shares = request.quantity + state.traded.get(request.column, 0.0)
+        shares += state.pending(request.column, "buy") + state.pending(request.column, "sell")
+        shares += facts.accounts_shares if facts is not None else 0.0
         if not shares <= cap:
             return f"accounts_shares={shares:g} limit={cap:g}"
     if limits.max_accounts_loss_pct is not None and not state.account.accounts_loss_pct < limits.max_accounts_loss_pct:

@@ -69,7 +69,7 @@ class Tally:
 
     def _new_session(self, row: Row) -> None:
         state = self.state
-        state.day_equity, state.stop_outs = state.value(), 0
+        state.day_equity, state.stop_outs, state.traded = state.value(), 0, {}
         if _week(row.ts) != _week(state.market.row_ts):
             state.week_equity = state.value()
         state.sent = [sent for sent in state.sent if sent.ts > row.ts - DAY_NS]
