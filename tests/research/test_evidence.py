@@ -74,7 +74,7 @@ def test_purged_folds_cover_all_rows_and_keep_their_distance(rows: int, folds: i
         assert not len(after) or after.min() - test.max() > purge + embargo
 
 
-@given(st.integers(24, 90), st.integers(3, 6), st.integers(1, 2), st.integers(0, 3), st.integers(0, 3))
+@given(st.integers(30, 90), st.integers(3, 6), st.integers(1, 2), st.integers(0, 3), st.integers(0, 3))
 def test_combinatorial_splits_equal_their_definition(
     rows: int, groups: int, tests: int, purge: int, embargo: int
 ) -> None:
@@ -93,6 +93,11 @@ def test_combinatorial_splits_equal_their_definition(
         ]
         assert train.tolist() == allowed
         assert set(test.tolist()) == judged
+
+
+def test_a_distance_that_leaves_nothing_to_train_on_is_refused() -> None:
+    with pytest.raises(UsageError, match="purge 3 and embargo 2 leave nothing of 24 rows to train on"):
+        list(combinatorial(24, 3, 2, purge=3, embargo=2))
 
 
 def test_there_are_as_many_splits_and_paths_as_the_formula_says() -> None:
