@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from backtests.scan import scan
+from data.errors import UsageError
 from data.types import Floats
 from strategies.common.position import TARGET_HIT
 
@@ -105,11 +106,16 @@ def participation(result: Result) -> Floats:
     return np.asarray(np.abs(fills["quantity"]) / np.where(volume > 0.0, volume, np.nan))
 
 
-def capacity(result: Result, share: float) -> float:
+def capacity(result: Result, share: float = 0.01) -> float:
     """Cash at the start at which 95 % of the fills stay below `share` of their row's volume; NaN without fills.
 
     Quantities grow with cash in proportion: cash * share / (95 % quantile of `participation`).
+
+    Raises:
+        UsageError: a share that is none.
     """
+    if not 0.0 < share <= 1.0:
+        raise UsageError(f"the share of volume must lie between 0 and 1, got {share!r}")
     taken = participation(result)
     taken = taken[np.isfinite(taken)]
     return float(result.start_cash * share / np.quantile(taken, 0.95)) if len(taken) else float("nan")

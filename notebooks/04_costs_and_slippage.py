@@ -98,10 +98,10 @@ legend = axes.legend(frameon=False, ncols=4, loc="lower center", bbox_to_anchor=
 # assumption that costs are known to a few percent, and they never are.
 
 # %%
-from research.stress import break_even_cost, cost_curve
+from backtests.cost_parts import break_even_cost, cost_curve
 
 factors = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
-curves = {name: [100 * line.total_return for line in cost_curve(r, factors)] for name, r in results.items()}
+curves = {name: [100 * total for _, total in cost_curve(r, factors)] for name, r in results.items()}
 break_even = {name: break_even_cost(result) for name, result in results.items()}
 
 figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
@@ -194,7 +194,7 @@ for session in (20240102, 20240603, 20250602):
 # the runs above took more than that.
 
 # %%
-from research.stress import capacity
+from backtests.cost_parts import capacity
 
 cash = (1e4, 1e5, 1e6, 1e7)
 grown = {name: [return_pct(name, cash=c) for c in cash] for name in NAMES}

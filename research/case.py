@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from backtests import metrics as m
+from backtests.cost_parts import break_even_cost, capacity, cost_curve
 from backtests.result import Result
 from data.calendar import SESSIONS_PER_YEAR
 from data.errors import UsageError
@@ -132,7 +133,7 @@ class Case:
     @cached_property
     def break_even(self) -> float:
         """The multiple of its costs at which nothing is left; infinite above `HIGHEST`."""
-        return stress.break_even_cost(self.result, HIGHEST)
+        return break_even_cost(self.result, HIGHEST)
 
     @cached_property
     def late(self) -> stress.Line:
@@ -159,9 +160,9 @@ class Case:
         return stress.by_regime(self.result)
 
     @cached_property
-    def costs(self) -> list[stress.Line]:
-        """The run at 0, 1, 2 and 3 times its costs."""
-        return stress.cost_curve(self.result)
+    def costs(self) -> list[tuple[float, float]]:
+        """(factor, total return) at 0, 1, 2 and 3 times its costs."""
+        return cost_curve(self.result, (0.0, 1.0, 2.0, 3.0))
 
     @cached_property
     def interval(self) -> tuple[float, float]:
@@ -196,7 +197,7 @@ class Case:
     @cached_property
     def capacity(self) -> dict[float, float]:
         """Starting cash by share of volume."""
-        return {share: stress.capacity(self.result, share) for share in SHARES}
+        return {share: capacity(self.result, share) for share in SHARES}
 
     @property
     def figures(self) -> dict[str, float]:
@@ -210,6 +211,6 @@ class Case:
             "trade_order_drawdown_95": NAN if self.orders is None else self.orders.limit,
             "capacity_1_percent": self.capacity[0.01],
             "capacity_5_percent": self.capacity[0.05],
-            **{f"return_{line.name.replace(' ', '_')}": line.total_return for line in self.costs},
+            **{f"return_costs_x{factor:g}": total for factor, total in self.costs},
             **{f"sharpe_{line.name.replace(' ', '_')}": line.sharpe for line in self.regimes},
         }

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from backtests import evidence as e
+from backtests.cost_parts import cost_curve
 from data.calendar import SESSIONS_PER_YEAR
 from data.errors import UsageError
 from data.types import Ints
@@ -132,7 +133,7 @@ def _costs(case: Case) -> e.Costs:
     limit = case.break_even
     reach = max(3.0, 1.15 * limit) if isfinite(limit) else 3.0
     factors = tuple(sorted({*np.linspace(0.0, reach, 13).tolist(), 1.0}))
-    returns = [line.total_return for line in stress.cost_curve(case.result, factors)]
+    returns = [total for _, total in cost_curve(case.result, factors)]
     return e.Costs(factors=list(factors), returns=returns, break_even=number(limit), highest=HIGHEST)
 
 

@@ -7,11 +7,12 @@ from math import isfinite
 import numpy as np
 from matplotlib.figure import Figure
 
+from backtests.cost_parts import break_even_cost, cost_curve
 from backtests.plots import BLUE, GREY, ORANGE, RED
 from backtests.result import Result
 from data.errors import UsageError
 from research.plots_look import INK, blank, tidy
-from research.stress import break_even_cost, by_regime, cost_curve, delayed, figures
+from research.stress import by_regime, delayed, figures
 
 VOLATILITY = ("calm", "usual", "wild")
 
@@ -22,7 +23,7 @@ def costs_figure(result: Result, highest: float = 3.0) -> Figure:
     limit = break_even_cost(result)
     reach = max(highest, 1.15 * limit) if isfinite(limit) else highest
     factors = tuple(sorted({*np.linspace(0.0, reach, 13).tolist(), 1.0}))
-    returns = [100.0 * line.total_return for line in cost_curve(result, factors)]
+    returns = [100.0 * total for _, total in cost_curve(result, factors)]
     axes.plot(factors, returns, "o-", color=BLUE, markersize=4, linewidth=1.4, label="total return")
     axes.plot(1.0, returns[factors.index(1.0)], "o", color=ORANGE, markersize=9, label="as tested")
     axes.axhline(0.0, color=INK, linewidth=0.8)

@@ -1,7 +1,7 @@
 """What is left of a backtest when it is made harder: costs, delay, luck of entry, a symbol or the best days missing.
 
 Each question runs the same position rule again over the same rows with one thing changed. Figures are on session
-returns, annualised by 252 sessions.
+returns, annualised by 252 sessions. Other costs and more money: `backtests.cost_parts`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Figures(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A named figure of a question: `costs x2`, `without AAPL`, ..."""
+    """A named figure of a question: `delayed 1 row`, `without AAPL`, ..."""
 
     name: str
     total_return: float
@@ -72,31 +72,6 @@ def _figures(result: Result, rows: Bars, equity: Floats, fills: int) -> Figures:
     sharpe = m.sharpe_ratio(returns, SESSIONS_PER_YEAR)
     total = float(equity[-1]) / result.start_cash - 1.0
     return Figures(total, sharpe if np.isfinite(sharpe) else 0.0, fills, returns)
-
-
-def cost_curve(result: Result, factors: tuple[float, ...] = (0.0, 1.0, 2.0, 3.0)) -> list[Line]:
-    """The run at multiples of its costs; the regulatory fees stay as they are."""
-    return [_line(f"costs x{factor:g}", figures(result, costs=result.costs.scaled(factor))) for factor in factors]
-
-
-def break_even_cost(result: Result, highest: float = 64.0) -> float:
-    """The multiple of its costs at which the total return reaches 0, to 1 %; 0 where it is lost without costs,
-    infinite where even `highest` does not eat it."""
-
-    def total(factor: float) -> float:
-        return figures(result, costs=result.costs.scaled(factor)).total_return
-
-    if total(0.0) <= 0.0:
-        return 0.0
-    low, high = 0.0, 1.0
-    while total(high) > 0.0:
-        low, high = high, high * 2.0
-        if high > highest:
-            return float("inf")
-    while high - low > 0.01 * high:
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if total(middle) > 0.0 else (low, middle)
-    return 0.5 * (low + high)
 
 
 def delayed(result: Result, rows: int = 1) -> Line:
@@ -154,22 +129,6 @@ def random_entries(
         sharpes[draw] = figures(result, signals=_turned(result.signals, turns.tolist())).sharpe
         progress(draw + 1)
     return Null(sharpes, own, float((1 + (sharpes >= own).sum()) / (1 + draws)))
-
-
-def capacity(result: Result, share: float = 0.01) -> float:
-    """The starting cash at which 95 % of the fills stay below `share` of their row's volume; NaN without fills.
-
-    Quantities grow with cash in proportion, so capacity = cash * share / (95 % quantile of quantity over volume).
-    """
-    if not 0.0 < share <= 1.0:
-        raise UsageError(f"the share of volume must lie between 0 and 1, got {share!r}")
-    fills = result.fills
-    if not len(fills):
-        return float("nan")
-    volume = result.bars.volume[fills["filled"], fills["column"]]
-    taken = np.abs(fills["quantity"]) / np.where(volume > 0.0, volume, np.nan)
-    taken = taken[np.isfinite(taken)]
-    return float(result.start_cash * share / np.quantile(taken, 0.95)) if len(taken) else float("nan")
 
 
 def by_regime(result: Result, window: int = 20) -> list[Line]:

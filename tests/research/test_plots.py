@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
+from backtests.cost_parts import break_even_cost, cost_curve
 from backtests.engine import run_backtest
 from data.door import call
 from data.errors import UsageError
@@ -188,15 +189,13 @@ def test_the_null_holds_every_draw_and_marks_the_strategy(result):
 
 def test_the_cost_curve_meets_zero_at_the_break_even(bars):
     free = run_backtest(bars, load_strategy("ma_cross"), {"fast": 3, "slow": 9})
-    limit = stress.break_even_cost(free)
+    limit = break_even_cost(free)
     figure = plots.costs_figure(free)
     (axes,) = figure.axes
     curve = line(axes, "total return")
     factors, returns = curve.get_xdata(), curve.get_ydata()
     assert 1.0 in factors
-    np.testing.assert_array_equal(
-        returns, [100.0 * one.total_return for one in stress.cost_curve(free, tuple(factors))]
-    )
+    np.testing.assert_array_equal(returns, [100.0 * total for _, total in cost_curve(free, tuple(factors))])
     if 0.0 < limit < np.inf:
         assert line(axes, f"break-even, x{limit:.2f}").get_xdata()[0] == limit
         assert np.interp(limit, factors, returns) == pytest.approx(0.0, abs=1.0)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from backtests.cost_parts import break_even_cost, capacity, cost_curve
 from backtests.engine import run_backtest
 from backtests.result import Result
 from data.errors import UsageError
@@ -56,20 +57,19 @@ def test_the_run_itself_comes_back_unchanged(run: Result) -> None:
 
 
 def test_costs_only_take(run: Result) -> None:
-    curve = stress.cost_curve(run)
-    assert [line.name for line in curve] == ["costs x0", "costs x1", "costs x2", "costs x3"]
-    assert curve[1].total_return == run.metrics["total_return"]
-    totals = [line.total_return for line in curve]
+    curve = cost_curve(run, (0.0, 1.0, 2.0, 3.0))
+    assert curve[1] == (1.0, run.metrics["total_return"])
+    totals = [total for _, total in curve]
     assert totals == sorted(totals, reverse=True)
 
 
 def test_break_even_is_where_the_return_is_gone(seer: Result) -> None:
     costly = replace(seer, costs=Costs(half_spread_bps=0.05, slippage_bps=0.0, impact_bps=0.0, use_book=False))
-    factor = stress.break_even_cost(costly, highest=4096.0)
+    factor = break_even_cost(costly, highest=4096.0)
     assert 0.0 < factor < 4096.0
     assert stress.figures(costly, costs=costly.costs.scaled(factor * 0.97)).total_return > 0.0
     assert stress.figures(costly, costs=costly.costs.scaled(factor * 1.03)).total_return < 0.0
-    assert stress.break_even_cost(seer) == float("inf")
+    assert break_even_cost(seer) == float("inf")
 
 
 def test_an_edge_of_one_row_dies_by_a_delay(seer: Result) -> None:
@@ -103,11 +103,13 @@ def test_the_best_sessions_are_the_ones_taken_away(run: Result) -> None:
 
 
 def test_capacity_is_the_cash_at_which_the_share_is_met(run: Result) -> None:
-    cash = stress.capacity(run, 0.01)
+    cash = capacity(run, 0.01)
     fills = run.fills
     taken = np.abs(fills["quantity"]) / run.bars.volume[fills["filled"], fills["column"]]
     assert cash == pytest.approx(run.start_cash * 0.01 / np.quantile(taken, 0.95))
-    assert stress.capacity(run, 0.05) == pytest.approx(5.0 * cash)
+    assert capacity(run, 0.05) == pytest.approx(5.0 * cash)
+    with pytest.raises(UsageError, match="must lie between 0 and 1, got 5"):
+        capacity(run, 5)
 
 
 def test_regimes_cover_every_session_that_has_a_past(run: Result) -> None:
