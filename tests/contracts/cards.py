@@ -28,6 +28,7 @@ GROUPS = {
     9: "restart",
     10: "session and halt",
     11: "duplicate key",
+    12: "cash without an order",
 }
 
 

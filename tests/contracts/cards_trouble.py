@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from live.brokers.base import Known
@@ -257,3 +258,27 @@ def _(case: Any) -> None:
     case.poll(5)
     assert len(orders(case)) == 1
     assert not case.of(OrderRefused)
+
+
+@card(
+    "12.1",
+    "a fee, a dividend, a deposit",
+    given="an account that is flat",
+    do="let cash go and come without an order, then look at the books",
+    events="(none)",
+    passes="where the broker lists such moves, its list adds up to what cash has moved; elsewhere it has none",
+)
+def _(case: Any) -> None:
+    before = case.desk.books()
+    fee = Decimal("-0.31") if case.name == "alpaca" else Decimal(0)  # of the others, only executions tell of fees
+    moves = (("fee", fee), ("dividend", Decimal("12.34")), ("deposit", Decimal(1000)), ("withdrawal", Decimal(-500)))
+    for kind, dollars in moves:
+        if dollars:
+            case.venue.move_cash(kind, dollars, "AAPL" if kind == "dividend" else "")
+    told = case.desk.books()
+    assert round(told.cash - before.cash, 2) == float(sum(dollars for _, dollars in moves))
+    if case.name == "robinhood":
+        assert told.moves is None
+        return
+    assert {move.kind: move.amount for move in told.moves} == {kind: float(d) for kind, d in moves if d}
+    assert len({move.evidence for move in told.moves}) == len(told.moves)
