@@ -42,7 +42,7 @@ class Moments:
         """Let happen what has come due, and end what has lasted long enough."""
         now = self._clock.now()
         passed_s = (now - self._clock.start_ns) / SECOND_NS
-        while self._due and self._due[-1][0] <= passed_s:
+        while self._due and self._due[-1][0] <= passed_s and not self._venue.faults.paused:
             self._happen(self._due.pop()[1], now)
         if self._down_until and now >= self._down_until:
             self._down_until = 0

@@ -16,7 +16,7 @@ from data.tape import write_tape
 from live.account import load_account
 from live.core.limits import DEFAULTS
 from live.rehearse import Wishes, rehearse
-from live.rehearse_account import rehearsal_text
+from live.rehearse_account import rehearsal_text, stretched
 from live.rehearse_books import compare_books
 from live.rehearse_parity import parity
 from live.sandbox.broker_accounts import LOOSE
@@ -108,6 +108,10 @@ def test_a_rehearsal_under_harsh_faults_and_a_death_ends_with_equal_books(checko
     assert all(line["reason"] for line in told["books"]["orders"])
     ended = [line for line in told["books"]["orders"] if line["state"] in ("denied", "refused")]
     assert [line for line in ended if not line["why"]] == []
+    unexplained = [line for line in told["books"]["orders"] if line["state"] != "filled" and not line["why"]]
+    assert unexplained == []
+    assert [line for line in told["books"]["orders"] if line["state"] in ("unknown", "quarantined")] == []
+    assert any(line["filled"] > 0.0 for line in told["books"]["orders"])
     secrets = secrets_of(tmp_path / "out", broker)
     places = {str(file): file.read_bytes() for file in files_of(tmp_path / "out")}
     places |= {"standard output": done.stdout.encode(), "standard error": done.stderr.encode()}
@@ -118,6 +122,41 @@ def test_a_rehearsal_under_harsh_faults_and_a_death_ends_with_equal_books(checko
     assert found == []
     assert any(place.endswith(".journal") for place in places)
     assert any(place.endswith(".status") for place in places)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("broker", NUMBERS)
+def test_a_whole_day_under_harsh_faults_ends_with_equal_books_and_every_order_explained(
+    checkout, tape, tmp_path, broker
+):
+    path = account_file(tmp_path, broker)
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "live", "rehearse", str(path), "--tape", str(tape), "--begin", "1", "--speed", "60",
+            "--faults", "harsh;seed=7", "--out", str(tmp_path / "out"), "--json",
+        ],
+        cwd=checkout, env=os.environ | {"PYTHONPATH": str(checkout)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    lines = told["books"]["orders"]
+    assert told["books"]["differences"] == []
+    assert told["parity"]["different"] == ""
+    assert [line for line in lines if line["state"] != "filled" and not line["why"]] == []
+    assert [line for line in lines if line["state"] in ("unknown", "quarantined")] == []
+    # A pause after losses is the account's own wish; what trouble keeps back must be the less.
+    wanted = [line for line in lines if not line["why"].startswith("R18.streak")]
+    assert sum(line["filled"] > 0.0 for line in wanted) > len(wanted) / 2
+
+
+def test_limits_that_a_rehearsal_cannot_keep_are_wider_in_the_copy_and_no_others(tmp_path):
+    account = load_account(account_file(tmp_path, "alpaca"))
+    wider = stretched(account, 60.0, 1)
+    assert wider == {"max_quote_age_s": 3_600.0, "unknown_alarm_s": 1_800.0, "unknown_page_s": 18_000.0}
+    assert stretched(account, 1.0, 1) == {}
+    copy = tmp_path / "copy.toml"
+    copy.write_text(rehearsal_text(account, list(SYMBOLS), tmp_path / "state", 0, wider))
+    assert load_account(copy).limits == account.limits | wider
 
 
 def secrets_of(folder, broker):
