@@ -117,7 +117,7 @@ def command(name, settings, first, last, *more):
 
 
 def killed_at(argv, sandbox, requests, checkout, number):
-    """Run the command and send it a signal once so many requests were made."""
+    """Run the command and send it a signal once so many requests were made; the plan lets the last one hang."""
     environment = os.environ | sandbox.environment() | {"PYTHONPATH": str(checkout)}
     with subprocess.Popen(
         argv, env=environment, cwd=checkout, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -135,13 +135,15 @@ def kill_and_resume(name, sessions, page, market_of, serve, settings_of, checkou
     market, bars = market_of(sessions)
     clean = settings_of(serve(market), "clean")
     run(name, clean, *days(bars))
-    sandbox = serve(market, "429=0.01,500=0.01,cut=0.02;seed=5", page_limit=page)
+    pages = 2 * sessions * 390 // page  # of both symbols, at least
+    first, second = pages // 4, pages * 3 // 4
+    plan = f"429=0.01,500=0.01,cut=0.02,hang@{first},hang@{second};seed=5"
+    sandbox = serve(market, plan, page_limit=page)
     settings = settings_of(sandbox, "killed")
     argv = command(name, settings, *days(bars))
-    pages = 2 * sessions * 390 // page  # of both symbols, at least
-    assert killed_at(argv, sandbox, pages // 4, checkout, signal.SIGKILL)[0] == -signal.SIGKILL
+    assert killed_at(argv, sandbox, first, checkout, signal.SIGKILL)[0] == -signal.SIGKILL
     resumed = [*argv, "--resume"]
-    code, _, err = killed_at(resumed, sandbox, pages * 3 // 4, checkout, signal.SIGINT)
+    code, _, err = killed_at(resumed, sandbox, second, checkout, signal.SIGINT)
     assert code == 130
     assert "symbols are stored; go on with the same and --resume" in err
     code, out, _ = killed_at(resumed, sandbox, 10**9, checkout, 0)

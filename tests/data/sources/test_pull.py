@@ -74,13 +74,13 @@ from data.sources.http import Patience
 def test_a_pull_killed_half_way_resumes_at_its_last_page(
     sdk, year, year_market, serve, settings_of, tmp_path, checkout
 ):
-    sandbox = serve(year_market, "429=0.02,500=0.02,cut=0.02;seed=5", page_limit=2_000)
+    sandbox = serve(year_market, "429=0.02,500=0.02,cut=0.02,hang@30;seed=5", page_limit=2_000)
     settings = settings_of(sandbox)
     vendor = "alpaca" if sdk == "alpaca-py" else "polygon"
     code = KILLED.format(vendor=vendor, first=int(year.session[0]), last=int(year.session[-1]), root=str(tmp_path))
     environment = os.environ | sandbox.environment() | {"PYTHONPATH": str(checkout)}
     child = subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=checkout)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120  # the thirtieth request hangs until the process is killed
     while sandbox.http.requests < 30 and time.monotonic() < deadline and child.poll() is None:
         time.sleep(0.002)
     child.send_signal(signal.SIGKILL)
