@@ -324,6 +324,8 @@ class VenueSession(Session):
 
     def _queue(self, command: Command, born_ns: int) -> None:
         assert isinstance(command, Submit | Protect | Cancel)  # noqa: S101  # the only ones that go out
+        if isinstance(command, Cancel):
+            self.broker.recall(command.order_id)
         not_before = command.ts + int(self._delay_s(command.ts) * SECOND_NS)
         needless = self.dispatch.put(command, born_ns, not_before)
         if needless is not None:

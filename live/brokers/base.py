@@ -131,6 +131,10 @@ class VenueBroker(Broker, Protocol):
         """Why news of our orders does not reach us, "" where it does."""
         ...
 
+    def recall(self, order_id: str) -> None:
+        """Nothing of this order is to leave any more, though its cancel waits its turn: may be said while a call runs."""
+        ...
+
     def wait_s(self, priority: Priority) -> float:
         """Seconds until a request of this kind has room in the budget; 0 now. Between calls only, as is `hold_s`."""
         ...

@@ -64,6 +64,7 @@ class Desk:
         self._guards = Guards(self)
         self._looked = self._heard = self._unheard_ns = 0
         self._checked = 0
+        self._recalled: set[str] = set()
         self._lock = threading.RLock()
 
     def open(self, known: Sequence[Known] = ()) -> None:
@@ -100,6 +101,10 @@ class Desk:
             if isinstance(command, Cancel):
                 return self._cancel(command)
             return []
+
+    def recall(self, order_id: str) -> None:
+        """Nothing of this order is to leave any more. From any thread, while a call runs: it is looked at last."""
+        self._recalled.add(order_id)
 
     def poll(self) -> list[BrokerEvent]:
         """What the broker has told since, and what waited for its time: to be called about once a second."""
@@ -201,7 +206,10 @@ class Desk:
         if (closed := self._not_there(ticket)) is not None:
             return closed
         doubt = ticket.unknown_ns > 0  # an earlier try may have registered: only finding the order ends that
+        if why := self._stays(ticket):
+            return self._unmark(ticket, why) if doubt else self._drop(ticket)
         ticket.sent_ns, ticket.cleared, ticket.told_unknown = self.now(), False, False
+        ticket.first_ns = ticket.first_ns or ticket.sent_ns
         ticket.absences = 0
         try:
             seen = self.route.place(ticket)
@@ -403,26 +411,39 @@ class Desk:
         may_resend = (
             self.capabilities.dedupes != "no"
             and not ticket.registered
-            and not ticket.cancel_wanted
             and ticket.missed > 0
             and ticket.attempts <= self.patience.resends
             and now >= ticket.not_before_ns
-            and now - ticket.sent_ns < self.capabilities.key_window_s * SECOND_NS
             and now - ticket.sent_ns > self.capabilities.visibility_delay_s * SECOND_NS
             and (ticket.exits or self._is_fresh(ticket))
             and self._guards.may_go_again(ticket)
         )
-        if ticket.cleared and ticket.cancel_wanted:  # it was taken back between the mark and the wire
-            ticket.cleared = False
-            ticket.attempts -= 1
-            return [OrderUnknown(now, ticket.order_id, "it was taken back before it was sent again")]
-        if may_resend or ticket.cleared:
+        why = self._stays(ticket)
+        if ticket.cleared and why:
+            return self._unmark(ticket, why)
+        if ticket.cleared or (may_resend and not why):
             return self._again(ticket)
         if not ticket.quarantined and now - ticket.unknown_ns > self.patience.quarantine_s * SECOND_NS:
             ticket.quarantined = True
             known = "it was registered, but is not in any list" if ticket.registered else "it was found nowhere"
             return [OrderQuarantined(now, ticket.order_id, known)]
         return []
+
+    def _stays(self, ticket: Ticket) -> str:
+        """Why nothing of the order may leave now, whatever was planned; "" where it may."""
+        if ticket.cancel_wanted or ticket.order_id in self._recalled:
+            ticket.cancel_wanted = True
+            return "it was taken back before it was sent again"
+        window_s = self.capabilities.key_window_s - self.patience.arrives_s
+        if ticket.unknown_ns and self.now() - ticket.first_ns >= window_s * SECOND_NS:
+            return "the broker may forget its key before it arrives"
+        return ""
+
+    def _unmark(self, ticket: Ticket, why: str) -> list[BrokerEvent]:
+        """A second try that was told of, and does not leave after all."""
+        ticket.cleared = False
+        ticket.attempts -= 1
+        return [OrderUnknown(self.now(), ticket.order_id, why)]
 
     def _again(self, ticket: Ticket) -> list[BrokerEvent]:
         """Send once more; what is about to leave is told first, and leaves at the next poll."""
@@ -513,7 +534,7 @@ class Desk:
             return
         exits = isinstance(command, Protect) or command.reason not in ENTRIES
         ticket = Ticket(command.order_id, key_of(command), command, command.quantity, exits, stage="unknown")
-        ticket.born_ns = ticket.sent_ns = command.ts
+        ticket.born_ns = ticket.sent_ns = ticket.first_ns = command.ts
         ticket.quiet = isinstance(command, Protect)
         ticket.filled, ticket.paid, ticket.executions = known.filled, known.paid, set(known.executions)
         ticket.fees, ticket.by_sums = known.fees, not known.executions and known.filled > 0.0

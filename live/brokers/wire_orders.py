@@ -71,8 +71,8 @@ class Seen(msgspec.Struct, frozen=True):
 class Ticket:
     """One order at the broker. key: its name there; ours, but for an amended protection.
 
-    quiet: its end is told by the protection that it is a part of. born_ns: when it was asked for. settled_ns: since
-    when no request of its key is under way. absences: whole lists in a row, late enough to count, that do not have it.
+    quiet: its end is told by the protection that it is a part of. born_ns: when it was asked for. first_ns, sent_ns:
+    when its first try left, and its last. settled_ns: since when no request of its key is under way. absences: whole lists in a row, late enough to count, that do not have it.
     likely: the last list has an order that may be this one.
     """
 
@@ -86,6 +86,7 @@ class Ticket:
     filled_before: float = 0.0
     reason: str = ""
     stage: Stage = "due"
+    first_ns: int = 0
     sent_ns: int = 0
     attempts: int = 1
     not_before_ns: int = 0

@@ -18,7 +18,8 @@ class Patience:
     look_s: between two looks at orders that are out; look_behind_stream_s: where a stream tells too.
     fresh_s: an entry is sent at most so long after it was decided. budget_s: to wait for room in the budget.
     settle_s: at once for a cancel that an exit waits for, in steps of settle_step_s; then from poll to poll.
-    cancel_again_s: before a cancel is repeated. resends: with the same key.
+    cancel_again_s: before a cancel is repeated. resends: with the same key. arrives_s: how
+    long after it left a request may still arrive.
     quarantine_s: unknown for so long, and a person is called.
     deaf_s: looks that fail for so long, and news of our orders is said not to come.
     check_s: between two looks at whether the account is still that of the login.
@@ -34,6 +35,7 @@ class Patience:
     settle_step_s: float = 0.25
     cancel_again_s: float = 3.0
     resends: int = 1
+    arrives_s: float = 15.0
     quarantine_s: float = 45.0
     deaf_s: float = 3.0
     check_s: float = 600.0

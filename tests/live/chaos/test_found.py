@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -17,7 +18,7 @@ from live.brokers.wire_budget import Budget
 from live.brokers.wire_desk import Desk
 from live.brokers.wire_orders import Done, Seen, key_of
 from live.core.commands import Cancel, Protect, Submit
-from live.core.events import OrderSent, OrderUnknown, Timer
+from live.core.events import OrderRefused, OrderSent, OrderUnknown, Timer
 from live.header import Feed, JournalHeader, built
 from live.journal import SqliteJournal
 from live.steady import SteadyClock
@@ -140,6 +141,43 @@ def test_an_order_taken_back_between_its_mark_and_the_wire_stays_here(desk, rout
     told = [event for _ in range(5) for event in turn(desk)]
     assert route.asked.count("place") == 1
     assert any(isinstance(event, OrderUnknown) for event in told)  # it was marked as sent: it must not stay so
+
+
+def test_an_entry_that_waits_for_room_in_the_budget_stays_here_when_a_halt_comes_meanwhile(desk, route):
+    desk.budget.hold(3.0)
+
+    def sleep(seconds):
+        Clock.sleep(desk.clock, seconds)
+        desk.recall("one")  # as a session does, while this thread waits
+
+    desk.clock.sleep = sleep
+    (told,) = desk.handle(entry(desk))
+    assert isinstance(told, OrderRefused)
+    assert "taken back" in told.reason
+    assert "place" not in route.asked
+
+
+def test_after_a_restart_an_entry_that_was_asked_back_does_not_leave_before_its_cancel_is_heard(desk, route):
+    desk.recall("one")
+    desk.open([Known(entry(desk))])
+    told = [event for _ in range(12) for event in turn(desk)]
+    assert not any(isinstance(event, OrderSent) for event in told)
+    assert "place" not in route.asked
+
+
+@pytest.mark.parametrize(("held_s", "tries"), [(1.0, 2), (40.0, 1)])
+def test_an_order_is_not_sent_again_when_the_broker_may_have_forgotten_its_key(desk, route, held_s, tries):
+    desk.capabilities = replace(CAPABILITIES, dedupes="refuses", key_window_s=30.0)
+    route.answers = [Lost("cut")]
+    desk.handle(protect("one", 10.0))
+    events = []
+    while not any(isinstance(event, OrderSent) for event in events):
+        events = turn(desk)
+    desk.budget.hold(held_s)
+    told = [event for _ in range(60) for event in turn(desk)]
+    assert route.asked.count("place") == tries
+    if tries == 1:
+        assert any(isinstance(event, OrderUnknown) and "forget" in event.reason for event in told)
 
 
 def test_a_changed_protection_asks_for_what_is_left_when_a_fill_came_before_it(desk, route):

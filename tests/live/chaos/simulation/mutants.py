@@ -152,7 +152,7 @@ def resent() -> Iterator[None]:
             self.capabilities = honest
 
     old = wire_desk.Desk._unknown
-    with patched(wire_desk.Desk, "_unknown", claims):
+    with patched(wire_desk.Desk, "_unknown", claims), patched(wire_desk.Desk, "_stays", lambda *_: ""):
         yield
 
 

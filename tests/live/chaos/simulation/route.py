@@ -26,7 +26,7 @@ DIALECTS: dict[str, Capabilities] = {
     "robinhood": ROBINHOOD,
     "private": PRIVATE,
     "returning": msgspec.structs.replace(ALPACA, dedupes="returns first", busy_is_refusal=False),
-    "forgetful": msgspec.structs.replace(ROBINHOOD, key_window_s=15.0),
+    "forgetful": msgspec.structs.replace(ROBINHOOD, key_window_s=30.0),
 }
 """The sheets of the real brokers, one that answers a known key with its order, and one that soon forgets a key: behind
 its window the same `ref_id` is another order."""

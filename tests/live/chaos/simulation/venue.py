@@ -222,6 +222,8 @@ class Venue:
             self.timeline.after(self.chance.uniform(0.5, 4.0), lambda: self.work(order))
 
     def _begin(self, order: Order) -> None:
+        if order.status in ENDED:  # cancelled on its way
+            return
         if self._rolls("late_reject") and not order.executions:
             self.met("F22", order)
             self.end(order, "rejected")
