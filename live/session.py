@@ -74,11 +74,11 @@ class Session(ABC):
         """UTC nanoseconds on the clock of what we say ourselves; the last row's, where there is no other."""
         return self.core.last_ts
 
-    def gate(self, name: GateName, reason: str) -> None:
+    def gate(self, name: GateName, reason: str, *, grave: bool = False) -> None:
         """Say that one of the lights is green ("") or why it is not; told on only where that is news."""
         closed = self.core.desk.tally.state.closed
         if (name in closed) != bool(reason) or closed.get(name, "") != reason:
-            self.tell(Gate(self.now(), name, open=not reason, reason=reason))
+            self.tell(Gate(self.now(), name, open=not reason, reason=reason, grave=grave))
 
     def account_news(self, **changed: Any) -> None:
         """Say what is new about the account; told on only where it is."""

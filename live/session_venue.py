@@ -367,7 +367,7 @@ class VenueSession(Session):
     def _around(self) -> None:
         """Gates that the last call says something of."""
         if self.broker.trouble:
-            self.gate("venue", self.broker.trouble)
+            self.gate("venue", self.broker.trouble, grave=True)
         elif self.broker.hold_s() > 0.0:
             self.gate("venue", "the broker asked us to wait, or fails again and again")
         else:

@@ -132,7 +132,7 @@ class VenueBroker(Broker, Protocol):
         ...
 
     def recall(self, order_id: str) -> None:
-        """Nothing of this order is to leave any more, though its cancel waits its turn: may be said while a call runs."""
+        """Nothing of this order is to leave any more, while its cancel still waits: may be said while a call runs."""
         ...
 
     def wait_s(self, priority: Priority) -> float:

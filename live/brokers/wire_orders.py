@@ -72,8 +72,8 @@ class Ticket:
     """One order at the broker. key: its name there; ours, but for an amended protection.
 
     quiet: its end is told by the protection that it is a part of. born_ns: when it was asked for. first_ns, sent_ns:
-    when its first try left, and its last. settled_ns: since when no request of its key is under way. absences: whole lists in a row, late enough to count, that do not have it.
-    likely: the last list has an order that may be this one.
+    when its first try left, and its last. settled_ns: since when no request of its key is under way. absences: whole
+    lists in a row, late enough to count, that do not have it. likely: the last list has an order that may be this one.
     """
 
     order_id: str

@@ -247,7 +247,7 @@ class Core:
         commands: list[Command] = []
         self.desk.cancel_entries(event.ts, commands)
         text = f"no new positions while {event.name} is not in order: {event.reason}"
-        return [*commands, Alert(event.ts, "warning", "gate.closed", text)]
+        return [*commands, Alert(event.ts, "critical" if event.grave else "warning", "gate.closed", text)]
 
     def _on_operator(self, event: Operator) -> list[Command]:
         commands: list[Command] = []

@@ -19,12 +19,16 @@ GATES: tuple[GateName, ...] = ("armed", "reconciled", "orders", "data", "journal
 
 
 class Gate(msgspec.Struct, frozen=True, gc=False, tag="gate"):
-    """One of the lights that must be green before new risk. On paper all are green until one is told not to be."""
+    """One of the lights that must be green before new risk. On paper all are green until one is told not to be.
+
+    grave: a person must act, or nothing can be sent at all.
+    """
 
     ts: int
     name: GateName
     open: bool
     reason: str = ""
+    grave: bool = False
 
 
 class SymbolFacts(msgspec.Struct, frozen=True, gc=False, tag="symbol"):

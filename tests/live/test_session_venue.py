@@ -271,7 +271,7 @@ def test_a_halt_takes_back_what_still_waits(start, venue, bars_of):
     assert [order.state.value for order in session.core.orders.values()] == ["cancelled"]
 
 
-def test_a_hanging_broker_does_not_keep_a_halt_out_of_the_journal(start, bars_of):
+def test_a_hanging_broker_does_not_keep_a_halt_out_of_the_journal(start, venue, bars_of):
     session = start()
     row, later = market(bars_of, [BUY, BUY])
     session.row(row)
@@ -282,8 +282,27 @@ def test_a_hanging_broker_does_not_keep_a_halt_out_of_the_journal(start, bars_of
     assert session.next_call() is None
     assert session.core.halted
     assert "orders" in session.core.desk.tally.state.closed
-    session.done(hanging, hanging.run(session.broker))
-    assert len(session.core.orders) == 1
+    session.done(hanging, hanging.run(session.broker))  # it was handed over, and had not left yet
+    assert venue.orders == {}
+    assert [order.state.value for order in session.core.orders.values()] == ["refused"]
+
+
+def test_another_account_at_the_broker_calls_a_person_at_once_and_only_once(start, box, venue, bars_of):
+    session = start()
+    told = []
+    session._tell = told.append
+    box.number = "another account"
+    session.reconcile("timer")
+    settle(session, lambda: session.broker.trouble)
+    for _ in range(20):
+        session.clock.sleep(1.0)
+        session.pump()
+    (alert,) = [alert for alert in told if alert.level == "critical"]
+    assert alert.name == "gate.closed"
+    assert "the account ending in ount" in alert.text
+    session.row(market(bars_of, [BUY])[0])
+    session.pump()
+    assert venue.orders == {}
 
 
 class Died(BaseException):

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from data import calendar
 from live import journal, session_venue, unfinished
 from live.brokers import wire_budget, wire_desk, wire_orders
+from live.brokers.wire_doubts import Doubts
 from live.core import desk as core_desk
 from live.core import risk, tally
 from live.core.events import Fill, OrderCancelled, OrderRefused
@@ -104,15 +105,15 @@ def send_first() -> Iterator[None]:
 
 @mutant("no answer after three tries is a rejection", "I6", "I3", faults=("F06", "F10"))
 def three_tries() -> Iterator[None]:
-    old = wire_desk.Desk._unknown
+    old = Doubts.advance
 
-    def unknown(self: wire_desk.Desk, ticket: wire_orders.Ticket, now: int) -> Any:
+    def unknown(self: Doubts, ticket: wire_orders.Ticket, now: int) -> Any:
         if ticket.missed >= 3:
             ticket.stage, ticket.ended = "over", "refused"
             return [OrderRefused(now, ticket.order_id, "no answer after three tries")]
         return old(self, ticket, now)
 
-    with patched(wire_desk.Desk, "_unknown", unknown):
+    with patched(Doubts, "advance", unknown):
         yield
 
 
@@ -143,16 +144,17 @@ def dropped() -> Iterator[None]:
 
 @mutant("a key is sent again to a broker that does not dedupe", "I1", faults=("F06", "F10"))
 def resent() -> Iterator[None]:
-    def claims(self: wire_desk.Desk, ticket: wire_orders.Ticket, now: int) -> Any:
-        honest = self.capabilities
-        self.capabilities = replace(honest, dedupes="refuses", key_window_s=3600.0)
+    def claims(self: Doubts, ticket: wire_orders.Ticket, now: int) -> Any:
+        desk = self._desk
+        honest = desk.capabilities
+        desk.capabilities = replace(honest, dedupes="refuses", key_window_s=3600.0)
         try:
             return old(self, ticket, now)
         finally:
-            self.capabilities = honest
+            desk.capabilities = honest
 
-    old = wire_desk.Desk._unknown
-    with patched(wire_desk.Desk, "_unknown", claims), patched(wire_desk.Desk, "_stays", lambda *_: ""):
+    old = Doubts.advance
+    with patched(Doubts, "advance", claims), patched(Doubts, "stays", lambda *_: ""):
         yield
 
 
@@ -373,14 +375,14 @@ def no_checksums() -> Iterator[None]:
 
 @mutant("another body under the same key", "I2", faults=("F05", "F06"))
 def other_body() -> Iterator[None]:
-    old = wire_desk.Desk._again
+    old = Doubts.again
 
-    def again(self: wire_desk.Desk, ticket: wire_orders.Ticket) -> Any:
+    def again(self: Doubts, ticket: wire_orders.Ticket) -> Any:
         if ticket.cleared and isinstance(ticket.command, wire_desk.Submit):
             ticket.command = replace(ticket.command, limit=round(ticket.command.limit * 1.001, 2))
         return old(self, ticket)
 
-    with patched(wire_desk.Desk, "_again", again):
+    with patched(Doubts, "again", again):
         yield
 
 
