@@ -35,31 +35,22 @@ class BrokerServer(HttpServer):
         self._broker_faults = faults
         self._operation = operation
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.socket is None:
-            await super()._serve(reader, writer)
+            await super()._talk(reader, writer)
             return
         path, port = self.socket
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        first = await reader.readuntil(b"\r\n")
+        if first.startswith(f"GET {path} ".encode()):
+            await _tunnel(first, reader, writer, port)
+            return
+        ahead = asyncio.StreamReader(limit=2**20)
+        ahead.feed_data(first)
+        feeding = asyncio.create_task(_feed(reader, ahead))
         try:
-            first = await reader.readuntil(b"\r\n")
-            if first.startswith(f"GET {path} ".encode()):
-                await _tunnel(first, reader, writer, port)
-                return
-            ahead = asyncio.StreamReader(limit=2**20)
-            ahead.feed_data(first)
-            feeding = asyncio.create_task(_feed(reader, ahead))
-            try:
-                await super()._serve(ahead, writer)
-            finally:
-                feeding.cancel()
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass
+            await super()._talk(ahead, writer)
         finally:
-            writer.close()
+            feeding.cancel()
 
     async def _reply(self, request: Request, writer: asyncio.StreamWriter) -> bool:
         operation = self._operation(request)

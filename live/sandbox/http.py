@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import weakref
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from live.sandbox.faults import Faults
 MOST_BODY = 1_000_000
 DRIP_PIECES = 20
 DRIP_S = 0.005
+ACCEPTING = 5  # turns of the loop
 RETRY_AFTER = "0.05"  # seconds, short: a rehearsal should not wait for long
 
 
@@ -85,6 +87,7 @@ class HttpServer:
         self._clock = clock
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._wires: weakref.WeakSet[asyncio.WriteTransport] = weakref.WeakSet()
 
     async def start(self, host: str, port: int) -> int:
         """Listen; the port in use."""
@@ -95,21 +98,31 @@ class HttpServer:
         """Close the door and every connection."""
         if self._server is not None:
             self._server.close()
+        for _ in range(ACCEPTING):  # who was let in just now has no task yet
+            await asyncio.sleep(0)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for wire in list(self._wires):
+            wire.abort()
+        await asyncio.sleep(0)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is not None:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        self._wires.add(writer.transport)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError, ValueError):
-            while (request := await _read(reader)) is not None:
-                self.requests += 1
-                if not await self._reply(request, writer):
-                    break
+            await self._talk(reader, writer)
         writer.close()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, until it is over."""
+        while (request := await _read(reader)) is not None:
+            self.requests += 1
+            if not await self._reply(request, writer):
+                break
 
     async def _reply(self, request: Request, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; False when the connection is over."""

@@ -130,9 +130,12 @@ class Proxy:
         """Close the door and every connection."""
         if self._server is not None:
             self._server.close()
+        for _ in range(5):  # who was let in just now has no task yet
+            await asyncio.sleep(0)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)
 
     def cut_sockets(self) -> None:
         """Break every websocket."""
