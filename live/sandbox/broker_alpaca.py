@@ -62,8 +62,8 @@ class AlpacaBroker:
 
     async def stop(self) -> None:
         """Close it."""
+        await self.http.stop()  # before what its tunnels lead to
         await self.updates.stop()
-        await self.http.stop()
 
     def _guarded(self, handler: Any) -> Any:
         def handle(request: Request, **parts: str) -> Response:

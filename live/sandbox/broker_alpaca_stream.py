@@ -12,6 +12,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from live.sandbox.broker_engine import Execution, Venue, VenueOrder
+from live.sandbox.http import shut
 from live.sandbox.terms import Terms
 
 
@@ -40,6 +41,7 @@ class TradeUpdates:
     async def stop(self) -> None:
         """Close every connection."""
         if self._server is not None:
+            await shut(self._server.sockets)
             self._server.close()
             await self._server.wait_closed()
 

@@ -106,11 +106,11 @@ async def _tunnel(first: bytes, reader: asyncio.StreamReader, writer: asyncio.St
     try:
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        for side in (writer, to_stream):
+            side.transport.abort()
         for way in ways:
             way.cancel()
         await asyncio.gather(*ways, return_exceptions=True)
-        for side in (writer, to_stream):
-            side.transport.abort()
 
 
 async def _drip(writer: asyncio.StreamWriter, whole: bytes) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import socket
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -97,9 +98,8 @@ class HttpServer:
     async def stop(self) -> None:
         """Close the door and every connection."""
         if self._server is not None:
+            await shut(self._server.sockets)
             self._server.close()
-        for _ in range(ACCEPTING):  # who was let in just now has no task yet
-            await asyncio.sleep(0)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -147,6 +147,14 @@ class HttpServer:
             writer.transport.abort() if not body else writer.close()
             return False
         return request.headers.get("connection", "").lower() != "close"
+
+
+async def shut(doors: Iterable[socket.socket]) -> None:
+    """Let nobody more in, and wait until who came just now has a task: a server that closes loses them."""
+    for door in doors:
+        asyncio.get_running_loop().remove_reader(door.fileno())
+    for _ in range(ACCEPTING):
+        await asyncio.sleep(0)
 
 
 async def _read(reader: asyncio.StreamReader) -> Request | None:

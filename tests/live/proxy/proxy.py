@@ -38,6 +38,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
+from live.sandbox.http import shut
+
 BEFORE = ("refuse", "drop", "half", "black-hole", "429", "429-after", "500", "503")
 AFTER = ("cut", "cut-body", "silent", "drip", "drip-head", "garbage", "502-after", "504-after")
 ARRIVES = ("delay", "slow", "twice")
@@ -129,9 +131,8 @@ class Proxy:
     async def stop(self) -> None:
         """Close the door and every connection."""
         if self._server is not None:
+            await shut(self._server.sockets)
             self._server.close()
-        for _ in range(5):  # who was let in just now has no task yet
-            await asyncio.sleep(0)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -245,11 +246,11 @@ class Proxy:
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            far.transport.abort()
+            self._sockets.difference_update(ends)
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            self._sockets.difference_update(ends)
-            far.transport.abort()
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
