@@ -11,10 +11,11 @@ from pathlib import Path
 
 from data.door import did_you_mean
 from data.errors import ConfigError, UsageError
-from live.drills_loss import vps_loss
+from live.drills_loss import copied
 from live.drills_paper import clock_jump, disk_full
 from live.drills_parts import Drilled, Step
 from live.drills_sandbox import l2_outage, rate_limit, token_expiry
+from live.drills_window import not_copied
 
 
 def drill(name: str, folder: Path) -> Drilled:
@@ -32,6 +33,18 @@ def drill(name: str, folder: Path) -> Drilled:
         raise ConfigError(f"{folder} is not empty; name a new folder with --out")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return Drilled(name, f"docs/runbooks/{name}.md", list(DRILLS[name](folder)))
+
+
+def vps_loss(folder: Path) -> Iterator[Step]:
+    """A lost host three times: all was copied, the last entry was not, the last exit was not."""
+    acts = {
+        "all copied": copied(folder / "copied"),
+        "an entry not copied": not_copied(folder / "entry", "entry"),
+        "an exit not copied": not_copied(folder / "exit", "exit"),
+    }
+    for name, act in acts.items():
+        for step in act:
+            yield Step(f"{name}: {step.what}", step.ok, step.said)
 
 
 DRILLS: dict[str, Callable[[Path], Iterator[Step]]] = {

@@ -1,4 +1,4 @@
-"""The drill of a lost host: everything dies in the middle of a session, and goes on elsewhere from the backup.
+"""A lost host: everything dies in the middle of a session, and goes on elsewhere from the backup.
 
     sandbox ── market, broker ──> hub ──> runner ──> journal ──> backup
                     └───────────────────── another folder: hub ──> runner <── restored from it
@@ -42,29 +42,22 @@ class Last(NamedTuple):
     events: int
 
 
-def vps_loss(folder: Path) -> Iterator[Step]:
+def copied(folder: Path) -> Iterator[Step]:
     """Everything is killed and the folder is gone; a backup brings it back, and the broker's books are still ours."""
     from live.restore import restore
 
-    tape = make_tape(folder, 2 * 390)
-    environment = os.environ | {"SANDBOX_KEY": f"drill-{os.getpid()}"}
-    box = Process(
-        ["-m", "live", "sandbox", "--tape", str(tape), "--speed", f"{SPEED:g}", "--begin", "1", "--json",
-         "--record", str(folder / "record.json")],
-        folder / "sandbox", environment,
-    )  # fmt: skip
+    box, environment = sandbox(folder)
     running: list[Process] = []
     try:
         environment |= {name: str(value) for name, value in box.first_document().items()}
-        home = folder / "accounts"
-        make_account(home, NAME, "alpaca", state=home / "state")
-        (home / "fleet.toml").write_text(f'state = "{home}/fleet"\n[stagger]\nseconds = 0\n')
+        home = make_home(folder)
         running += [
-            _fleet(home, folder / "before", environment),
+            fleet_up(home, folder / "before", environment),
             Process(["-m", "live", "backup", str(home), "--to", str(folder / "backup"), "--every", str(BACKUP_EVERY_S)],
                     folder / "copies", environment),
         ]  # fmt: skip
-        rows = _lose(home, running)
+        rows = in_the_middle(home)
+        kill_all(home, running)
         lost = last_of(home / "state" / f"{NAME}.journal")
         shutil.rmtree(home)
         yield Step("the machine was lost in the middle", not home.exists(), f"after {rows} rows, everything deleted")
@@ -75,9 +68,9 @@ def vps_loss(folder: Path) -> Iterator[Step]:
         loss_s = (lost.ts - kept.ts) / 1e9 / SPEED
         said = f"{lost.events - kept.events} of {lost.events} events, {loss_s:.2f} s of them"
         yield Step(f"the backup had all but {LOSS_S:g} s of events", loss_s <= LOSS_S, said)
-        running.append(_fleet(folder / "new" / "accounts", folder / "after", environment))
+        running.append(fleet_up(folder / "new" / "accounts", folder / "after", environment))
         control = Control(folder / "new" / "state", NAME)
-        until(lambda: _is_ready(control), "an account that may trade")
+        until(lambda: is_ready(control), "an account that may trade")
         took_s = time.monotonic() - begun
         yield Step(
             f"it was ready within {READY_S:g} s", took_s <= READY_S, f"{took_s:.1f} s from restore to open gates"
@@ -91,39 +84,69 @@ def vps_loss(folder: Path) -> Iterator[Step]:
         yield Step("it ended in good order", code == 0, f"exit {code}")
         yield from _judged(folder, environment["SANDBOX_URL"], done.accounts[0].file)
     finally:
-        for process in running:
-            process.end(signal.SIGKILL)
-        for pid in map(holder, (*folder.glob("*/state/*.lock"), *folder.glob("*/fleet/*.lock"))):
-            if pid:
-                send(pid, signal.SIGKILL)
+        end_all(folder, running)
         box.end(signal.SIGTERM)
 
 
-def _fleet(home: Path, base: Path, environment: dict[str, str]) -> Process:
+def sandbox(folder: Path) -> tuple[Process, dict[str, str]]:
+    """The market and the broker, which are lost with no host of ours; and what processes beside it are started with."""
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {"SANDBOX_KEY": f"drill-{os.getpid()}"}
+    box = Process(
+        ["-m", "live", "sandbox", "--tape", str(make_tape(folder, 2 * 390)), "--speed", f"{SPEED:g}", "--begin", "1",
+         "--json", "--record", str(folder / "record.json")],
+        folder / "sandbox", environment,
+    )  # fmt: skip
+    return box, dict(environment)
+
+
+def make_home(folder: Path) -> Path:
+    """A fleet of one account."""
+    home = folder / "accounts"
+    make_account(home, NAME, "alpaca", state=home / "state")
+    (home / "fleet.toml").write_text(f'state = "{home}/fleet"\n[stagger]\nseconds = 0\n')
+    return home
+
+
+def fleet_up(home: Path, base: Path, environment: dict[str, str]) -> Process:
+    """Its supervisor."""
     feed = f"stream --source alpaca --symbols {','.join(SYMBOLS)} --clock 1m --warm {WARM}"
     return Process(["-m", "live", "fleet", "up", str(home), "--feed", feed], base, environment)
 
 
-def _lose(home: Path, running: list[Process]) -> int:
-    """Wait for the middle of a session, with something held, then kill everything at one moment; rows until then."""
+def in_the_middle(home: Path) -> int:
+    """Wait for the middle of a session, with something held; rows until then."""
     control = Control(home / "state", NAME)
-    warm = until(lambda: rows_of(control) if _is_ready(control) else 0, "an account that may trade")
+    warm = until(lambda: rows_of(control) if is_ready(control) else 0, "an account that may trade")
 
-    def in_the_middle() -> int:
-        status = _status(control)
+    def held() -> int:
+        status = status_of(control)
         return status.rows if status and status.positions and status.rows >= warm + ROWS_BEFORE else 0
 
-    rows = until(in_the_middle, "a position")
+    return until(held, "a position")
+
+
+def kill_all(home: Path, running: list[Process]) -> None:
+    """Everything dies at one moment."""
     pids = [holder(lock) for lock in (*home.glob("state/*.lock"), *home.glob("fleet/*.lock"))]
     for process in running:
         process.end(signal.SIGKILL)
     for pid in filter(None, pids):
         send(pid, signal.SIGKILL)
     until(lambda: not any(holder(lock) for lock in home.glob("*/*.lock")), "the end of all processes")
-    return rows
 
 
-def _status(control: Control) -> Status | None:
+def end_all(folder: Path, running: list[Process]) -> None:
+    """Leave nothing behind, however it went."""
+    for process in running:
+        process.end(signal.SIGKILL)
+    for pid in map(holder, (*folder.glob("*/state/*.lock"), *folder.glob("*/fleet/*.lock"))):
+        if pid:
+            send(pid, signal.SIGKILL)
+
+
+def status_of(control: Control) -> Status | None:
+    """What the runner last said of itself, None where it has not yet."""
     from data.errors import ConfigError
 
     try:
@@ -132,9 +155,9 @@ def _status(control: Control) -> Status | None:
         return None
 
 
-def _is_ready(control: Control) -> bool:
+def is_ready(control: Control) -> bool:
     """Whether new orders may leave: it lives, every gate is open, nothing halts it."""
-    status = _status(control)
+    status = status_of(control)
     return status is not None and status.rows > 0 and not status.ended and not status.gates_closed and not status.halted
 
 

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from live.drills_parts import Step, make_account, make_tape
 
@@ -54,5 +55,15 @@ def rehearsed(folder: Path, broker: str, faults: str, wanted: tuple[str, ...], m
 def keys_of(record: Path, broker: str) -> tuple[int, list[str]]:
     """(keys of our orders in the broker's own record, those that it has more than once)."""
     orders = json.loads(record.read_text("utf-8"))["brokers"][broker]["orders"]
-    keys = Counter(str(order["key"]) for order in orders if not order["parent"] and not order["by_hand"])
-    return len(keys), [key for key, count in keys.items() if count > 1]
+    return len({str(order["key"]) for order in orders if is_ours(order)}), twice_of(orders)
+
+
+def twice_of(orders: list[dict[str, Any]]) -> list[str]:
+    """Keys under which the broker has more than one order of ours."""
+    counts = Counter(str(order["key"]) for order in orders if is_ours(order))
+    return [key for key, count in counts.items() if count > 1]
+
+
+def is_ours(order: dict[str, Any]) -> bool:
+    """Whether we sent it: it is no leg of another, and no person's."""
+    return not order["parent"] and not order["by_hand"]

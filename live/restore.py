@@ -36,6 +36,7 @@ class RestoredAccount(msgspec.Struct, frozen=True):
 
     name: str
     file: str
+    broker: str
     records: int
     ts: int
     halted: bool
@@ -129,7 +130,8 @@ def _account(
     if log.exists():
         count, ts = rebuild(log, state / f"{name}.journal")
     halted = f"{prefix}halted" in bodies
-    return RestoredAccount(name, told["file"], count, ts, halted, bool(told["trading"]), list(told["keys"]))
+    broker, trading, keys = str(told.get("broker", "")), bool(told["trading"]), list(told["keys"])
+    return RestoredAccount(name, told["file"], broker, count, ts, halted, trading, keys)
 
 
 def rebuild(log: Path, journal: Path) -> tuple[int, int]:
@@ -208,6 +210,12 @@ def _next(to: Path, accounts: list[RestoredAccount]) -> list[str]:
         f"python -m live login {home / each.file}, where its broker needs one" for each in accounts if each.trading
     ]
     said += [f"python -m live arm {home / each.file}" for each in accounts if each.trading]
+    said += [
+        f"look at the broker's own page: has it an order that python -m live show {to / 'state' / each.name}.journal has "
+        "not, do not start that account; close what is open there and begin a new journal while it is flat"
+        for each in accounts
+        if each.broker != "paper" and each.records
+    ]
     said.append(f"python -m live doctor {home}")
     said.append(f"python -m live fleet up {home} --feed ... (or --replay TAPE)")
     return said

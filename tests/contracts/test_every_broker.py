@@ -132,6 +132,8 @@ def test_an_entry_that_was_lost_too_long_ago_is_not_sent_again_and_a_person_is_c
 
 def test_an_order_in_quarantine_is_believed_when_it_shows(case):
     case.venue.faults.add("place.lost@1,look.503@1-4")
+    if case.desk.capabilities.order_stream:
+        case.box.updates.silence(True)  # it would tell of the order at once
     case.do(submit(case))
     case.poll(80)
     assert case.of(OrderQuarantined)

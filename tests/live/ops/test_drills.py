@@ -9,17 +9,45 @@ import pytest
 from data.errors import ConfigError, UsageError
 from live import drills
 from live.drills import DRILLS, Drilled, Step, drill
+from live.drills_loss import copied
 from live.drills_sandbox import keys_of
+from live.drills_window import not_copied
 
 
 def test_a_host_lost_in_the_middle_of_a_session_loses_no_order_at_the_broker(tmp_path):
     """How long it takes is the machine's matter; the loss is counted in the events' own time."""
-    steps = {step.what: step for step in drill("vps-loss", tmp_path / "drill").steps}
+    steps = {step.what: step for step in copied(tmp_path / "drill")}
     ready = steps.pop("it was ready within 60 s")
     assert re.fullmatch(r"\d+\.\d s from restore to open gates", ready.said)
     assert [step for step in steps.values() if not step.ok] == []
     assert re.fullmatch(r"\d+ of \d+ events, 0\.\d\d s of them", steps["the backup had all but 1 s of events"].said)
     assert {"no order was sent twice", "our books are the broker's"} <= steps.keys()
+
+
+SHORT = pytest.mark.xfail(
+    strict=True, reason="an account whose books differ still sends an exit of shares that are gone"
+)
+
+
+@pytest.mark.parametrize("leg", ["entry", pytest.param("exit", marks=SHORT)])
+def test_an_order_that_was_sent_and_not_copied_is_not_sent_again(tmp_path, leg):
+    """Not even its intent came back; the broker has it filled, and its record says what left after the restore."""
+    steps = {step.what: step for step in not_copied(tmp_path / "drill", leg)}
+    side = {"entry": "buy", "exit": "sell"}[leg]
+    assert f"{side} " in steps[f"the broker had filled an {leg} of which nothing was copied"].said
+    assert "we hold" in steps["it halted and showed both sides"].said
+    assert [step for step in steps.values() if not step.ok] == []
+    assert {"no order was sent twice", "nothing more of its symbol left"} <= steps.keys()
+
+
+def test_the_drill_of_a_lost_host_plays_every_loss_and_fails_with_any(tmp_path, monkeypatch):
+    monkeypatch.setattr(drills, "copied", lambda _: iter([Step("a", True)]))
+    monkeypatch.setattr(drills, "not_copied", lambda _, leg: iter([Step(leg, leg == "entry", "said")]))
+    done = drill("vps-loss", tmp_path / "drill")
+    assert [(step.what, step.ok) for step in done.steps] == [
+        ("all copied: a", True), ("an entry not copied: entry", True), ("an exit not copied: exit", False),
+    ]  # fmt: skip
+    assert not done.passed
 
 
 @pytest.mark.parametrize("name", ["clock-jump", "disk-full"])
