@@ -211,8 +211,8 @@ def _next(to: Path, accounts: list[RestoredAccount]) -> list[str]:
     ]
     said += [f"python -m live arm {home / each.file}" for each in accounts if each.trading]
     said += [
-        f"look at the broker's own page: has it an order that python -m live show {to / 'state' / each.name}.journal has "
-        "not, do not start that account; close what is open there and begin a new journal while it is flat"
+        f"look at the broker's own page: has it an order that python -m live show {to / 'state' / each.name}.journal "
+        "has not, do not start that account; close what is open there and begin a new journal while it is flat"
         for each in accounts
         if each.broker != "paper" and each.records
     ]
