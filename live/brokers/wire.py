@@ -133,7 +133,8 @@ class HttpWire:
         """The whole answer to one request.
 
         Raises:
-            NotSent: no connection. Lost: a connection that broke, or was not done in time, after something had left.
+            NotSent: no connection. Lost: a connection that broke, or was not done in time, after something had left;
+                an answer that does not say where it ends.
         """
         wire = self._connection()
         left = time.time_ns()
@@ -145,11 +146,11 @@ class HttpWire:
             self.close()
             self.calls.failed(error)
             raise Lost(f"no whole answer ({type(error).__name__})") from None
+        self.calls.answered(reply.status)
         if len(told) > MOST_BODY:
             self.close()
             raise too_large()
         self._used = time.monotonic()
-        self.calls.answered(reply.status)
         self.skew.add(left, time.time_ns(), reply.getheader("Date"))
         if reply.will_close:
             self.close()
