@@ -16,18 +16,25 @@ SPEED = 40.0
 def l2_outage(folder: Path) -> Iterator[Step]:
     """The stream stalls and is cut, the polled books fail: trading goes on with less, or waits; it never guesses."""
     plan = "ws.stall@240s,ws.cut@720s,look.503=0.2;seed=5"  # as much later as the drill lasts: both in any case
-    yield from rehearsed(folder, "robinhood", plan, ("market.ws.stall", "market.ws.cut", "look.503"), minutes=12.0)
+    wanted = ("market.ws.stall", "market.ws.cut", "look.503")
+    yield from rehearsed(folder, "robinhood", plan, wanted, minutes=12.0)
+    yield told_of(folder, "data is not in order")
 
 
 def rate_limit(folder: Path) -> Iterator[Step]:
     """The broker says 429, with and without Retry-After, to orders and looks."""
     plan = "place.429-after@1,place.429@3,look.429=0.2,429-after=0.05;seed=3"
     yield from rehearsed(folder, "alpaca", plan, ("place.429-after", "place.429", "look.429"))
+    yield told_of(folder, "the broker asked us to wait")
 
 
 def token_expiry(folder: Path) -> Iterator[Step]:
     """The broker does not know the token any more, in the middle of looks and orders."""
     yield from rehearsed(folder, "robinhood", "look.401@4,place.401@2;seed=2", ("look.401", "place.401"))
+    record = json.loads((folder / "out" / "record.json").read_text("utf-8"))["brokers"]["robinhood"]
+    expired = sum(count for name, count in record["faults"].items() if name.endswith(".401"))
+    renewed = record["requests"].get("token", 0) - 1  # the first is the login
+    yield Step("each lost login was renewed without a person", renewed >= expired > 0, f"{renewed} for {expired}")
 
 
 def rehearsed(folder: Path, broker: str, faults: str, wanted: tuple[str, ...], minutes: float = 8.0) -> Iterator[Step]:
@@ -48,8 +55,26 @@ def rehearsed(folder: Path, broker: str, faults: str, wanted: tuple[str, ...], m
     yield Step("our books are the broker's", not done.books.differences, books)
     yield Step("it decided what one call over the same rows decides", not done.parity.different,
                done.parity.different or f"{done.parity.rows} rows")  # fmt: skip
-    told = ", ".join(f"{name} {count}" for name, count in sorted(done.alerts.items())) or "nothing"
-    yield Step("a person was told", bool(done.alerts), told)
+
+
+def told_of(folder: Path, words: str) -> Step:
+    """Whether a warning with these words was raised while it traded: those of a start and of an end are in any run."""
+    from live.core.commands import Alert, decode_command
+    from live.core.events import Gate, decode_event
+    from live.journal import SqliteJournal, steps
+
+    (path,) = (folder / "out" / "state").glob("*.journal")
+    journal, trading, found = SqliteJournal.open(path), False, []
+    try:
+        for step in steps(journal):
+            event = decode_event(step.event)
+            trading = trading or (isinstance(event, Gate) and event.name == "data" and event.open)
+            alerts = [each for each in map(decode_command, step.commands) if isinstance(each, Alert)] if trading else []
+            found += [each.text for each in alerts if each.level != "info" and "the runner stops" not in each.text]
+    finally:
+        journal.close()
+    meant = [text for text in found if words in text]
+    return Step("a person was told of it", bool(meant), f"{len(meant)} times: {meant[0]}" if meant else f"no {words!r}")
 
 
 def keys_of(record: Path, broker: str) -> tuple[int, list[str]]:

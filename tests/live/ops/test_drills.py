@@ -8,10 +8,12 @@ import pytest
 
 from data.errors import ConfigError, UsageError
 from live import drills
+from live.account import load_account
 from live.drills import DRILLS, Drilled, Step, drill
 from live.drills_loss import copied
-from live.drills_sandbox import keys_of
+from live.drills_sandbox import keys_of, told_of
 from live.drills_window import not_copied
+from live.shell import run
 
 
 def test_a_host_lost_in_the_middle_of_a_session_loses_no_order_at_the_broker(tmp_path):
@@ -83,6 +85,13 @@ def test_a_fault_that_never_happened_and_a_key_that_is_there_twice_fail_a_drill(
     first = next(iter(drills.DRILLS["l2-outage"](tmp_path / "drill")))
     assert not first.ok
     assert first.said == "market.ws.cut 1, look.503 9; never market.ws.stall"
+
+
+def test_a_run_in_which_nothing_was_told_fails_a_drill(tmp_path, accounts, tape):
+    home = accounts("a0", folder="out")
+    run(load_account(home / "a0.toml"), tape(60), 0)
+    told = told_of(tmp_path, "the broker asked us to wait")
+    assert (told.ok, told.said) == (False, "no 'the broker asked us to wait'")
 
 
 def test_every_drill_has_a_page_that_says_what_to_do(checkout):
