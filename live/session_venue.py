@@ -347,7 +347,7 @@ class VenueSession(Session):
         self._take(Snapshot(now, call.why, books.positions, books.cash, orders, absent=books.absent))
         self._compared_ns = now
         doubts = any(order.state is State.UNKNOWN for order in self.core.desk.tally.state.open)
-        if self.core.findings.gaps or doubts:  # looked at again soon, when news has had time to come
+        if self.core.findings.gaps or self.core.findings.theirs or doubts:  # again soon, when news has had time to come
             self._compared_ns -= self._reconcile_ns - GAP_S * SECOND_NS
         if not self.core.findings.differences:
             self.reconciled_ns = now

@@ -171,6 +171,8 @@ class Core:
         held: tuple[Any, ...] = (sorted(desk.held.items()), sorted(desk.gaps.items()))
         if desk.moves:  # a journal from before there were any has the digest it had
             held = (*held, sorted(desk.moves))
+        if desk.shared.theirs:
+            held = (*held, "theirs", sorted(desk.shared.theirs.items()))
         sha.update(
             msgspec.msgpack.encode((self.last_ts, self.halted, self._silent, self.counts, held, desk.tally.digest()))
         )

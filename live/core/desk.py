@@ -6,6 +6,7 @@ An order gets its key here and its place in the table of legal transitions; fill
 
 from __future__ import annotations
 
+from math import floor
 from typing import Any
 
 from data.calendar import SECOND_NS
@@ -17,6 +18,7 @@ from live.core.guards import Guards
 from live.core.orders import FILLABLE, Order, State, order_id
 from live.core.plan import Plan
 from live.core.risk import Refused, only_leaving, stopping
+from live.core.shared import Shared
 from live.core.tally import Counts, Tally
 from strategies.common.position import (
     CASH,
@@ -62,12 +64,14 @@ class Desk:
         self.counts = Counts()
         self.halted = ""
         self.last_ts = 0
-        self.gaps: dict[str, float] = {}
+        self.gaps: dict[str, tuple[float, int]] = {}
+        self.shared = Shared()
         self.moves: dict[str, None] = {}
         self.fee_room = 0.0
         types = plan.the_limits().order_types
         self._reprices = plan.is_live or (types is not None and "market" not in types)
         self.tally = Tally(len(self.symbols), plan.the_limits(), knobs[K_LOT], plan.cash, live=plan.is_live)
+        self.tally.state.theirs = self.shared.theirs
         self.gatekeeper = Gatekeeper(self)
         self.guards = Guards(self, standing=knobs[K_TOUCH] > 0.0)
 
@@ -98,7 +102,7 @@ class Desk:
             self.guards.take_back(j, self.last_ts, commands)
             self.held[j] = (reason, source)
             return
-        quantity = self.slots[b + ORDER]
+        quantity = self._leaving(j)
         side: Side = "buy" if quantity > 0.0 else "sell"
         entry = opens_risk(self.slots, b)
         order = self._order(j, "market", side, abs(quantity), reason)
@@ -280,6 +284,8 @@ class Desk:
                 self.slots[b + ORDER] = order.sign * left
         held, entered = self.slots[b + QTY], self.slots[b + ENTRY]
         apply_fill(self.slots, self.account, b, order.sign * event.quantity, event.price, event.fee, self.knobs)
+        self.gaps.pop(self.symbols[j], None)  # what explained it has come
+        self.shared.filled(j, order.sign * event.quantity)
         traded = self.tally.state.traded
         traded[j] = traded.get(j, 0.0) + event.quantity
         if order.side == "sell":
@@ -325,6 +331,25 @@ class Desk:
         self.halted = self.halted or what
         text = f"order {event.order_id}: {what}; no new positions until someone has compared the books"
         return [Alert(event.ts, "critical", "books.contradiction", text)]
+
+    def shrink(self, j: int, ts: int, commands: list[Command]) -> None:
+        """What the broker has of symbol j is news: let neither its exit nor its protection be for more than that."""
+        order, held = self.waiting[j], self.slots[j * SLOTS + QTY]
+        most = self.shared.room(j, held) + 0.5 * self.knobs[K_LOT]
+        if order is not None and order.sign * held < 0.0 and order.quantity - order.filled > most:
+            self.held[j] = (order.reason, "operator" if order.reason == OPERATOR else "rule")
+            self.cancel(order, ts, commands)
+        self.guards.follow(j, ts, commands)
+
+    def _leaving(self, j: int) -> float:
+        """What the waiting order of symbol j asks for; of a position that the broker has less of, no more than that."""
+        b, lot = j * SLOTS, self.knobs[K_LOT]
+        quantity, held = self.slots[b + ORDER], self.slots[b + QTY]
+        if j in self.shared.theirs and quantity * held < 0.0 and abs(quantity) <= abs(held):
+            room = floor(self.shared.room(j, held) / lot + 1e-6) * lot
+            if lot <= room < abs(quantity):
+                quantity = self.slots[b + ORDER] = room if quantity > 0.0 else -room
+        return quantity
 
     def _known(self, event: Any) -> Order | None:
         order = self.orders.get(event.order_id)

@@ -116,7 +116,7 @@ class Market(msgspec.Struct):
 class State(msgspec.Struct):
     """Everything a control may ask. positions: signed shares by column. open: orders that may still fill.
 
-    traded: shares of this session's fills, by column.
+    traded: shares of this session's fills, by column. theirs: the broker's signed shares where the books differ.
     """
 
     ts: int = 0
@@ -142,6 +142,7 @@ class State(msgspec.Struct):
     rows: int = 0
     left_at: list[int] = []
     traded: dict[int, float] = {}
+    theirs: dict[int, float] = {}
 
     def pending(self, column: int, side: str) -> float:
         """Shares that open orders of this side may still fill, UNKNOWN ones in full."""

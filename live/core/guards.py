@@ -39,13 +39,13 @@ class Guards:
         s, b = self._desk.slots, j * SLOTS
         quantity = s[b + QTY]
         stop, target = nan, nan
-        if quantity != 0.0 and s[b + ORDER] == 0.0:
+        size = self._desk.shared.room(j, quantity)
+        if size > 0.0 and s[b + ORDER] == 0.0:
             stop, target = stop_level(s, b), s[b + TARGET]
         if stop != stop and target != target:
             self.take_back(j, ts, commands)
             return
         old = self._guards[j]
-        size = abs(quantity)
         if old is not None and old.quantity == size and _same(old.stop, stop) and _same(old.target, target):
             return
         side: Side = "sell" if quantity > 0.0 else "buy"

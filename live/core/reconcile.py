@@ -1,10 +1,11 @@
 """Reconciliation: the broker's record against ours, at start, after a crash and after every reconnect.
 
 One path. First the record is taken in as evidence: fills we had not heard of, orders that work or ended, keys that
-provably never arrived. Only then the books are compared. A difference that open orders can explain is pending, once: if
-it is the same at the next comparison, nothing was on its way. Any other halts, with both sides shown. Cash that differs
-by less than half a cent is the same: both sides are sums of floats, and neither is rounded. An order without evidence
-stays as it is: a list that does not show it proves nothing.
+provably never arrived. Only then the books are compared. A difference that open orders can explain is pending: if it is
+still the same at a later comparison, and nothing of the symbol was filled since, nothing was on its way. Any other
+halts, with both sides shown, and of that symbol no more is left than both sides have. Cash that differs by less than
+half a cent is the same: both sides are sums of floats, and neither is rounded. An order without evidence stays as it
+is: a list that does not show it proves nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from data.calendar import SECOND_NS
 from live.core.commands import Alert, Command
 from live.core.desk import Desk
 from live.core.events import (
@@ -32,20 +34,24 @@ from live.core.orders import OPEN, Order, State
 ENDS = {"cancelled": State.CANCELLED, "expired": State.EXPIRED, "rejected": State.REJECTED}
 EXACT = 1e-9
 HALF_CENT = 0.005
+GAP_NS = 15 * SECOND_NS
+"""So long at least until the same difference is no longer one that news on its way explains."""
 LOST = (State.UNKNOWN, State.QUARANTINED)
 
 
 class Findings(msgspec.Struct):
     """What a comparison found, a sentence each. pending: explained by orders that are still open.
 
-    gaps: shares that only such orders explain, by symbol. coming: symbols with shares that the record tells of without
-    their executions. cash: the broker's, None before the first comparison.
+    gaps: (shares that only such orders explain, since when), by symbol. coming: symbols with shares that the record
+    tells of without their executions. theirs: the broker's shares where they differ, by column. cash: its cash, None
+    before the first comparison.
     """
 
     differences: list[str] = []
     pending: list[str] = []
-    gaps: dict[str, float] = {}
+    gaps: dict[str, tuple[float, int]] = {}
     coming: dict[str, None] = {}
+    theirs: dict[int, float] = {}
     cash: float | None = None
 
 
@@ -62,6 +68,8 @@ def reconcile(desk: Desk, snapshot: Snapshot) -> tuple[list[Command], Findings]:
     _silent(desk, snapshot, commands, findings)
     _compare(desk, snapshot, findings)
     desk.gaps = findings.gaps
+    for j in desk.shared.compared(findings.theirs):
+        desk.shrink(j, snapshot.ts, commands)
     if findings.differences:
         text = "; ".join(findings.differences)
         news = desk.tally.on_news(Gate(snapshot.ts, "reconciled", open=False, reason=text))
@@ -161,13 +169,16 @@ def _compare(desk: Desk, snapshot: Snapshot, findings: Findings) -> None:
         most, least = _reach(state.open, j, ours)
         lost = any(order.column == j and order.state in LOST for order in state.open)
         doubt = lost or symbol in findings.coming or "orders" in state.closed
-        again = abs(desk.gaps.get(symbol, 0.0) - (theirs - ours)) < half_lot
+        before, since = desk.gaps.get(symbol, (0.0, 0))
+        same = abs(before - (theirs - ours)) < half_lot
+        again = same and snapshot.ts - since >= GAP_NS
         if least - half_lot < theirs < most + half_lot and (doubt or not again):
             pending = True
-            findings.gaps[symbol] = theirs - ours
+            findings.gaps[symbol] = (theirs - ours, since if same else snapshot.ts)
             findings.pending.append(f"{symbol}: we hold {ours:g}, the broker {theirs:g}; open orders explain it")
         else:
             findings.differences.append(f"{symbol}: we hold {ours:g}, the broker {theirs:g}")
+            findings.theirs[j] = theirs
     if pending or any("executions did not come" in line for line in findings.pending):
         return  # cash follows the fills that are on their way
     ours, theirs = desk.account[0], snapshot.cash

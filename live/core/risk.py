@@ -50,6 +50,7 @@ CONTROLS: tuple[Control, ...] = (
     Control("R12.order_type", risk_market.order_type, exits=True),
     Control("R15.clock", risk_gates.clock),
     Control("R28.reconciled", risk_gates.reconciled),
+    Control("R28.books", risk_gates.books, exits=True),
     Control("R29.order_stream", risk_gates.order_stream),
     Control("R32.heartbeat", risk_gates.heartbeat),
     Control("R27.venue", risk_gates.venue),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from live.core.facts import Request, State
 from live.core.limits import Limits
+from live.core.shared import both
 
 HUGE = 1e15
 
@@ -55,6 +56,17 @@ def clock(_request: Request, state: State, limits: Limits) -> str:
 def reconciled(_request: Request, state: State, _limits: Limits) -> str:
     """R28: the books were compared since the last start or reconnect."""
     return _closed(state, "reconciled", "journal")
+
+
+def books(request: Request, state: State, _limits: Limits) -> str:
+    """R28: where the books differ, no more is left than the broker has as well."""
+    theirs = state.theirs.get(request.column)
+    if theirs is None:
+        return ""
+    ours = state.positions[request.column]
+    if request.quantity < both(ours, theirs) + 0.5 * state.lot:
+        return ""
+    return f"quantity={request.quantity:g} ours={ours:g} broker={theirs:g}"
 
 
 def order_stream(_request: Request, state: State, _limits: Limits) -> str:

@@ -258,6 +258,8 @@ BELOW_ON_ABOVE = {
                                                               (-1.0, 0), (float("inf"), 0)]),
     "R35 limit": Case("R35.numbers", {}, r(limit=...), [(1.0, 1), (0.0, 1), (-1.0, 0), (nan, 0)]),
     "R19 key": Case("R19.same_key", {}, s(keys=lambda v: {v: order()}), [("old", 1), ("older", 1), ("new", 0)]),
+    "R28 books": Case("R28.books", {}, s(theirs=lambda v: {0: v}, positions=lambda _: [40.0, 0.0]),
+                      [(11.0, 1), (10.0, 1), (9.0, 0), (-40.0, 0)]),
 } | {
     f"{code} {gate}": Case(code, {}, s(closed=lambda v: v), [({}, 1), ({"other": ""}, 1), ({gate: "down"}, 0)])
     for code, gate in (("R01.armed", "armed"), ("R15.clock", "clock"), ("R28.reconciled", "reconciled"),

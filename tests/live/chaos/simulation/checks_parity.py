@@ -24,7 +24,7 @@ SAYS = {
 }
 """Which signals may be behind an order; a turn that was refused is an exit."""
 BACK = 13
-"""An exit that the market left behind is sent again later; its signal is so many rows old at most."""
+"""An exit that was asked back is sent again, and again; the first of them was held up for so many rows at most."""
 
 
 def same_decisions(evidence: Evidence, trail: Trail) -> Iterator[str]:
@@ -38,13 +38,18 @@ def same_decisions(evidence: Evidence, trail: Trail) -> Iterator[str]:
         return
     signals = _scan(evidence, rows)
     at = {row.ts: number for number, row in enumerate(rows)}
+    leaving: dict[str, int] = {}  # since when a position is being left, by orders that come after one another
     for step in trail.steps:
         for command in step.commands:
             if not isinstance(command, Submit) or command.ts not in at:
                 continue
             names = SAYS.get((command.reason, command.side), ())
             j, last = evidence.plan.symbols.index(command.symbol), at[command.ts]
-            first = last if command.reason == "entry" else max(last - BACK, 0)
+            if command.reason == "entry":
+                first = last
+                leaving.pop(command.symbol, None)
+            else:
+                first = max(leaving.setdefault(command.symbol, last) - BACK, 0)
             if names and not any(bool(getattr(signals, name)[first : last + 1, j].any()) for name in names):
                 yield f"I14 {command.reason} {command.side} of {command.symbol} at row {last}: no such signal"
     cut = 1 + evidence.seed % len(rows)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .checks_books import equal_books, in_order_or_alarmed
+from .checks_exits import no_share_is_left_twice
 from .checks_flow import nothing_new_after_a_halt, one_writer, rows_once_and_fresh, within_the_budget
 from .checks_journal import no_secret, replays, whole_and_kept
 from .checks_limits import inside_all_limits
@@ -23,6 +24,7 @@ CHECKS: dict[str, Callable[[Evidence, Trail], Iterator[str]]] = {
     "I3": equal_books,
     "I4": each_execution_once,
     "I5": inside_all_limits,
+    "I5 exits": no_share_is_left_twice,
     "I6": no_end_without_evidence,
     "I7": whole_and_kept,
     "I8": rows_once_and_fresh,
@@ -37,7 +39,7 @@ CHECKS: dict[str, Callable[[Evidence, Trail], Iterator[str]]] = {
 """Checkers; I5 also speaks for I9, and I14 for I17, by the first word of what they say."""
 
 
-ROTTEN = ("I3", "I5", "I7", "I12", "I15")
+ROTTEN = ("I3", "I5", "I5 exits", "I7", "I12", "I15")
 """What must hold even where a bit of the journal turned: the write-ahead log ends where its checksums do, so records
 that were promised may be gone, and only the comparison with the venue can tell."""
 
@@ -80,7 +82,7 @@ def judged(seed: int, system: DiskSystem, only: tuple[str, ...] = (), folder: Pa
             for text in check(evidence, trail):
                 said, _, rest = text.partition(" ")
                 own = said if said[:1] == "I" and said[1:].isdigit() else ""
-                found.append(Violation(seed, own or name, rest if own else text))
+                found.append(Violation(seed, own or name.split()[0], rest if own else text))
         met = {cell: times for cell, times in evidence.met.items() if not (evidence.damaged and out_of_reach[cell])}
         return Verdict(seed, tuple(found), met, evidence.trace, len(evidence.venue.orders))
     finally:

@@ -25,6 +25,7 @@ from live.core import risk, tally
 from live.core.events import Fill, OrderCancelled, OrderRefused
 from live.core.facts import State as RiskState
 from live.core.orders import State
+from live.core.shared import Shared
 
 from . import route
 
@@ -190,6 +191,12 @@ def no_unknown_orders() -> Iterator[None]:
 def _control(code: str, check: Any) -> Iterator[None]:
     controls = tuple(each._replace(check=check) if each.code == code else each for each in risk.CONTROLS)
     with patched(risk, "CONTROLS", controls):
+        yield
+
+
+@mutant("an exit is not held to what the broker has", "I5", faults=("F24", "F34", "F21"))
+def exits_of_nothing() -> Iterator[None]:
+    with patched(Shared, "room", lambda _self, _column, held: abs(held)), _control("R28.books", lambda *_: ""):
         yield
 
 

@@ -59,6 +59,8 @@ class Trail:
             if seq != expected:
                 self.faults.append(f"record {expected} is missing")
                 return
+            if isinstance(kind, bytes):  # what it says is under the checksum, how it is stored is not
+                kind = kind.decode()
             if not isinstance(kind, str) or not isinstance(body, bytes):
                 self.faults.append(f"record {seq} is not of its type")
                 return

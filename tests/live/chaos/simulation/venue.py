@@ -82,7 +82,7 @@ class Order:
 @dataclass(frozen=True)
 class Receipt:
     """One order as it came in, whatever became of it. left: when its request left the process. durable: by then the
-    journal's synced bytes held its intent."""
+    journal's synced bytes held its intent. held: the position then."""
 
     ts: int
     left: int
@@ -91,6 +91,7 @@ class Receipt:
     taken: bool
     durable: bool
     life: int
+    held: float = 0.0
 
 
 class Venue:
@@ -142,8 +143,8 @@ class Venue:
         now = self.timeline.now
         since = now - self.remembers_s * 1e9
         old = next((order for order in self.orders if order.key == key and order.created >= since), None)
-        why = self._against(body, old)
-        self.receipts.append(Receipt(now, left, key, body, not why, durable, life))
+        why, held = self._against(body, old), self.positions.get(body.symbol, 0.0)
+        self.receipts.append(Receipt(now, left, key, body, not why, durable, life, held))
         if why == "known":
             assert old is not None
             return old
