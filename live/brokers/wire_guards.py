@@ -128,7 +128,8 @@ class Guards:
         if guard.told or guard.standing:
             return events
         last = guard.tickets[-1] if guard.tickets else None
-        if last is not None and (last.ended == "filled" or wanted is None or last.key == key_of(wanted)):
+        ended = last is not None and last.ended in ("filled", "refused")  # a refusal was told: what follows is another
+        if last is not None and (ended or wanted is None or last.key == key_of(wanted)):
             return events + self._over(guard, last)
         if wanted is None:
             guard.told = True

@@ -13,7 +13,7 @@ from simulation.disk import Disk, DiskSystem  # the folder is put on the path ab
 from data.errors import JournalError, UnavailableError
 from live.brokers.alpaca import CAPABILITIES
 from live.brokers.base import Known
-from live.brokers.wire import Busy, Lost, NotSent
+from live.brokers.wire import Busy, Lost, NotSent, Refused
 from live.brokers.wire_budget import Budget
 from live.brokers.wire_desk import Desk
 from live.brokers.wire_orders import Done, Seen, key_of
@@ -205,6 +205,15 @@ def test_a_protection_that_never_left_shrinks_with_a_late_fill(desk, route):
     for _ in range(5):
         turn(desk, 3.0)
     assert route.placed[-1] == (key_of(changed), 30.0)
+
+
+def test_a_change_that_waited_behind_a_refused_protection_is_not_sent(desk, route):
+    route.answers = [Refused("no")]
+    (told,) = desk.handle(protect("guard", 50.0))
+    assert isinstance(told, OrderRefused)
+    assert desk.handle(protect("guard", 40.0, ts=2, amends=True)) == []  # the refused order would be there after all
+    assert [event for _ in range(5) for event in turn(desk)] == []
+    assert route.placed == [("guard", 50.0)]
 
 
 def test_after_a_restart_a_protection_is_not_sent_again_beside_the_one_it_replaced(desk, route):
