@@ -125,6 +125,7 @@ def test_a_rehearsal_under_harsh_faults_and_a_death_ends_with_equal_books(checko
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)  # 390 minutes of tape at 60 times its pace, and what the faults cost
 @pytest.mark.parametrize("broker", NUMBERS)
 def test_a_whole_day_under_harsh_faults_ends_with_equal_books_and_every_order_explained(
     checkout, tape, tmp_path, broker
