@@ -67,7 +67,7 @@ def not_copied(folder: Path, leg: Leg) -> Iterator[Step]:
         yield Step(f"the broker had filled an {leg} of which nothing was copied", bool(lost), said)
 
         page = [line for line in restore(folder / "backup", folder / "new").next if "broker's own page" in line]
-        yield Step("restore says what to look at before the account is started", bool(page), "; ".join(page))
+        yield Step("restore says what a person does where an account halts", bool(page), "; ".join(page))
         running.append(fleet_up(folder / "new" / "accounts", folder / "after", environment))
         control = Control(folder / "new" / "state", NAME)
         until(lambda: bool((status := status_of(control)) and status.halted), "the halt of an account that differs")

@@ -210,12 +210,12 @@ def _next(to: Path, accounts: list[RestoredAccount]) -> list[str]:
         f"python -m live login {home / each.file}, where its broker needs one" for each in accounts if each.trading
     ]
     said += [f"python -m live arm {home / each.file}" for each in accounts if each.trading]
-    said += [
-        f"look at the broker's own page: has it an order that python -m live show {to / 'state' / each.name}.journal "
-        "has not, do not start that account; close what is open there and begin a new journal while it is flat"
-        for each in accounts
-        if each.broker != "paper" and each.records
-    ]
     said.append(f"python -m live doctor {home}")
     said.append(f"python -m live fleet up {home} --feed ... (or --replay TAPE)")
+    if any(each.broker != "paper" and each.records for each in accounts):
+        said.append(
+            "an account that halts and shows both sides has orders at the broker that were not copied: look at the "
+            "broker's own page, and close there what should be closed; then resume it where the books are equal, or "
+            "begin a new journal while it is flat"
+        )
     return said

@@ -26,12 +26,7 @@ def test_a_host_lost_in_the_middle_of_a_session_loses_no_order_at_the_broker(tmp
     assert {"no order was sent twice", "our books are the broker's"} <= steps.keys()
 
 
-SHORT = pytest.mark.xfail(
-    strict=True, reason="an account whose books differ still sends an exit of shares that are gone"
-)
-
-
-@pytest.mark.parametrize("leg", ["entry", pytest.param("exit", marks=SHORT)])
+@pytest.mark.parametrize("leg", ["entry", "exit"])
 def test_an_order_that_was_sent_and_not_copied_is_not_sent_again(tmp_path, leg):
     """Not even its intent came back; the broker has it filled, and its record says what left after the restore."""
     steps = {step.what: step for step in not_copied(tmp_path / "drill", leg)}
