@@ -184,11 +184,13 @@ def _compare(desk: Desk, snapshot: Snapshot, findings: Findings) -> None:
     ours, theirs = desk.account[0], snapshot.cash
     room = max(limits.max_cash_difference_usd or 0.0, (limits.max_cash_difference_pct or 0.0) / 100.0 * abs(ours))
     if not (abs(ours - theirs) < HALF_CENT or abs(ours - theirs) <= room):
-        findings.differences.append(
-            f"cash: we have {ours:.2f}, the broker {theirs:.2f} ({theirs - ours:+.2f}): no fill, fee or payment that "
-            "it tells of explains it; look at its statement, then: "
-            f"python -m live resume ACCOUNT.toml --cash {theirs:.2f}"
-        )
+        text = f"cash: we have {ours:.2f}, the broker {theirs:.2f} ({theirs - ours:+.2f})"
+        if not findings.differences:  # else a person's word on the cash would not be taken
+            text += (
+                ": no fill, fee or payment that it tells of explains it; look at its statement, then: "
+                f"python -m live resume ACCOUNT.toml --cash {theirs:.2f}"
+            )
+        findings.differences.append(text)
     elif not findings.differences:
         desk.fee_room = max(desk.fee_room, 0.0) if abs(ours - theirs) >= HALF_CENT else 0.0
 
