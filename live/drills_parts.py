@@ -113,10 +113,12 @@ def rows_of(control: Control) -> int:
         return 0
 
 
-def until(condition: Callable[[], int | bool], what: str) -> int:
+def until(condition: Callable[[], int | bool], what: str, said: Callable[[], str] = str) -> int:
+    """Wait for a condition. what: what it is, for the error; said: what is so instead."""
     end = time.monotonic() + PATIENCE_S
     while not (found := condition()):
         if time.monotonic() > end:
-            raise UnavailableError(f"{what} did not come within {PATIENCE_S:g} s")
+            words = said()
+            raise UnavailableError(f"{what} did not come within {PATIENCE_S:g} s{': ' if words else ''}{words}")
         time.sleep(0.05)
     return int(found)

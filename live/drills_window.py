@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from live.control import Control
+from live.drills_copies import account_at, keys_copied
 from live.drills_loss import (
     BACKUP_EVERY_S,
     NAME,
@@ -30,7 +31,7 @@ from live.drills_loss import (
 )
 from live.drills_parts import Step, rows_of, start, until
 from live.drills_sandbox import twice_of
-from live.rehearse_process import Process, ask
+from live.rehearse_process import Process
 
 Leg = Literal["entry", "exit"]
 SIDES: dict[Leg, str] = {"entry": "buy", "exit": "sell"}
@@ -56,12 +57,12 @@ def not_copied(folder: Path, leg: Leg) -> Iterator[Step]:
         in_the_middle(home)
         until(lambda: _is_level(url, log, leg), f"a moment to lose an {leg} after")
         copying.send_signal(signal.SIGSTOP)
-        held = _account(url)["positions"]
+        held = account_at(url)["positions"]
         until(lambda: bool(_lost(url, log, leg, held)), f"an {leg} that was not copied")
         kill_all(home, running)
         copying.kill()
         shutil.rmtree(home)
-        at_loss, lost = _account(url), _lost(url, log, leg, held)
+        at_loss, lost = account_at(url), _lost(url, log, leg, held)
         symbols = sorted({str(order["symbol"]) for order in lost})
         said = ", ".join(f"{each['side']} {each['symbol']} {each['filled']}" for each in lost)
         yield Step(f"the broker had filled an {leg} of which nothing was copied", bool(lost), said)
@@ -78,7 +79,7 @@ def not_copied(folder: Path, leg: Leg) -> Iterator[Step]:
         until(lambda: rows_of(control) >= back + 2 * ROWS_AFTER, "rows after the loss")
         code = running[-1].end(signal.SIGTERM)
         yield Step("it looked on for rows more and ended in good order", code == 0, f"exit {code}")
-        yield from _judged(at_loss, _account(url), symbols)
+        yield from _judged(at_loss, account_at(url), symbols)
     finally:
         if copying is not None:
             copying.kill()
@@ -103,17 +104,13 @@ def _judged(at_loss: dict[str, Any], now: dict[str, Any], symbols: list[str]) ->
     yield Step("the broker holds of it what it held at the loss", ours == theirs, held)
 
 
-def _account(url: str) -> dict[str, Any]:
-    return dict(ask(f"{url}/record")["brokers"]["alpaca"])
-
-
 def _is_level(url: str, log: Path, leg: Leg) -> bool:
     """Whether everything at the broker is copied, nothing is under way, and there is what the next order needs."""
-    account = _account(url)
+    account = account_at(url)
     if bool(account["positions"]) != (leg == "exit"):
         return False
     alive = any(order["status"] not in OVER for order in account["orders"])
-    return not alive and {order["key"] for order in account["orders"]} <= _copied(log)
+    return not alive and {order["key"] for order in account["orders"]} <= keys_copied(log)
 
 
 def _lost(url: str, log: Path, leg: Leg, held: dict[str, str]) -> list[dict[str, Any]]:
@@ -122,16 +119,7 @@ def _lost(url: str, log: Path, leg: Leg, held: dict[str, str]) -> list[dict[str,
     Args:
         held: positions when the last record was copied.
     """
-    copied = _copied(log)
-    filled = [each for each in _account(url)["orders"] if each["key"] not in copied and each["status"] == "filled"]
+    copied = keys_copied(log)
+    filled = [each for each in account_at(url)["orders"] if each["key"] not in copied and each["status"] == "filled"]
     wanted = any(each["side"] == SIDES[leg] and (each["symbol"] in held) == (leg == "exit") for each in filled)
     return filled if wanted else []
-
-
-def _copied(log: Path) -> set[str]:
-    """Keys of the orders whose intent is in a backup."""
-    from live.backup_log import records
-    from live.core.commands import Protect, Submit, decode_command
-
-    commands = (decode_command(line.body) for line in records(log) if line.kind == "command")
-    return {command.order_id for command in commands if isinstance(command, Submit | Protect)}
