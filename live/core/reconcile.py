@@ -2,7 +2,8 @@
 
 One path. First the record is taken in as evidence: fills we had not heard of, orders that work or ended, keys that
 provably never arrived. Only then the books are compared. A difference that open orders can explain is pending: if it is
-still the same at a later comparison, and nothing of the symbol was filled since, nothing was on its way. Any other
+still the same at a later comparison, and nothing of the symbol was filled since, nothing was on its way. An order that
+the broker's list of open ones does not show has probably ended there, and its news is waited for longer. Any other
 halts, with both sides shown, and of that symbol no more is left than both sides have. Cash that differs by less than
 half a cent is the same: both sides are sums of floats, and neither is rounded. An order without evidence stays as it
 is: a list that does not show it proves nothing.
@@ -36,6 +37,8 @@ EXACT = 1e-9
 HALF_CENT = 0.005
 GAP_NS = 15 * SECOND_NS
 """So long at least until the same difference is no longer one that news on its way explains."""
+SILENT_GAP_NS = 4 * GAP_NS
+"""The same where the list does not show an order that explains it: what became of that one is still being asked."""
 LOST = (State.UNKNOWN, State.QUARANTINED)
 
 
@@ -65,8 +68,8 @@ def reconcile(desk: Desk, snapshot: Snapshot) -> tuple[list[Command], Findings]:
         _order(desk, snapshot, seen, commands, findings)
     for key in snapshot.absent:
         _absent(desk, snapshot, key, commands, findings)
-    _silent(desk, snapshot, commands, findings)
-    _compare(desk, snapshot, findings)
+    silent = _silent(desk, snapshot, commands, findings)
+    _compare(desk, snapshot, silent, findings)
     desk.gaps = findings.gaps
     for j in desk.shared.compared(findings.theirs):
         desk.shrink(j, snapshot.ts, commands)
@@ -142,8 +145,9 @@ def _absent(desk: Desk, snapshot: Snapshot, key: str, commands: list[Command], f
         commands += desk.refused(OrderRefused(snapshot.ts, key, "it never arrived"))
 
 
-def _silent(desk: Desk, snapshot: Snapshot, commands: list[Command], findings: Findings) -> None:
-    """Orders of ours that the record does not mention."""
+def _silent(desk: Desk, snapshot: Snapshot, commands: list[Command], findings: Findings) -> set[int]:
+    """Orders of ours that the record does not mention; the columns of those that have left."""
+    silent: set[int] = set()
     told: dict[str, None] = dict.fromkeys([*snapshot.absent, *(seen.order_id for seen in snapshot.orders)])
     for order in [order for order in desk.tally.state.open if order.state in OPEN]:
         if order.order_id in told:
@@ -151,9 +155,12 @@ def _silent(desk: Desk, snapshot: Snapshot, commands: list[Command], findings: F
         if order.state is State.SENDING:
             commands += desk.lost(OrderUnknown(snapshot.ts, order.order_id, "no answer, and not in the broker's list"))
         findings.pending.append(f"order {order.order_id} is {order.state.value}, the broker's list does not show it")
+        if order.state is not State.JOURNALED:
+            silent.add(order.column)
+    return silent
 
 
-def _compare(desk: Desk, snapshot: Snapshot, findings: Findings) -> None:
+def _compare(desk: Desk, snapshot: Snapshot, silent: set[int], findings: Findings) -> None:
     state, limits = desk.tally.state, desk.tally.limits
     state.positions = desk.positions
     state.open = [order for order in state.open if order.state in OPEN]
@@ -171,7 +178,7 @@ def _compare(desk: Desk, snapshot: Snapshot, findings: Findings) -> None:
         doubt = lost or symbol in findings.coming or "orders" in state.closed
         before, since = desk.gaps.get(symbol, (0.0, 0))
         same = abs(before - (theirs - ours)) < half_lot
-        again = same and snapshot.ts - since >= GAP_NS
+        again = same and snapshot.ts - since >= (SILENT_GAP_NS if j in silent else GAP_NS)
         if least - half_lot < theirs < most + half_lot and (doubt or not again):
             pending = True
             findings.gaps[symbol] = (theirs - ours, since if same else snapshot.ts)

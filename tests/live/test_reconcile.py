@@ -1,5 +1,6 @@
 """Reconciliation: evidence first, then the books; what open orders explain is pending, anything else halts."""
 
+import msgspec
 import pytest
 
 from live.core.commands import Alert, Cancel, Protect, Submit
@@ -205,6 +206,45 @@ def test_a_quarantined_order_is_still_believed_when_it_fills(core_of, rows):
     core.step(snapshot({"AAA": 500.0}, 50_000.0, fills=[Fill(NOW, key, "x", 500.0, 100.0, 0.0)]))
     assert core.positions == [500.0]
     assert core.findings.differences == []
+
+
+def found_at(core, after_s, **more):
+    """What a comparison finds so many seconds after NOW, where the broker has 200 shares that we know nothing of."""
+    core.step(msgspec.structs.replace(snapshot({"AAA": 200.0}, 80_000.0, **more), ts=NOW + after_s * SECOND))
+    return [line for line in core.findings.differences if not line.startswith("cash")]
+
+
+DIFFERS = ["AAA: we hold 0, the broker 200"]
+
+
+def test_a_gap_that_an_order_explains_is_a_difference_where_it_stays(core_of, rows):
+    core = core_of()
+    key = sent(core, rows)
+    core.step(OrderAccepted(61 * SECOND, key))
+    works = [OrderSeen(key, "working")]
+    assert found_at(core, 0, orders=works) == []
+    assert found_at(core, 14, orders=works) == []
+    assert found_at(core, 15, orders=works) == DIFFERS
+
+
+def test_a_gap_lasts_longer_where_the_list_does_not_show_the_order_that_explains_it(core_of, rows):
+    core = core_of()
+    key = sent(core, rows)
+    core.step(OrderAccepted(61 * SECOND, key))
+    assert found_at(core, 0) == found_at(core, 15) == found_at(core, 59) == []
+    assert found_at(core, 60) == DIFFERS
+
+
+def test_an_order_that_has_not_left_makes_no_gap_last_longer(core_of, rows):
+    core = core_of()
+    key = sent(core, rows)
+    core.step(OrderAccepted(61 * SECOND, key))
+    waiting = msgspec.structs.replace(core.orders[key], order_id="waits", state=State.JOURNALED)
+    core.desk.tally.state.open.append(waiting)
+    core.orders["waits"] = waiting
+    works = [OrderSeen(key, "working")]
+    assert found_at(core, 0, orders=works) == []
+    assert found_at(core, 15, orders=works) == DIFFERS
 
 
 # --- nothing goes out against an order that may still fill ----------------------------------------------------------

@@ -103,7 +103,7 @@ def test_an_exit_that_waits_for_more_than_the_broker_has_is_asked_back_and_goes_
     made.core.step(OrderSent(made.core.last_ts, leaving.order_id))
     made.core.step(OrderAccepted(made.core.last_ts, leaving.order_id, working=True))
     assert not made.compare(300.0)  # the exit itself may have done that, once
-    answer = made.compare(300.0, ts=20 * SECOND)
+    answer = made.compare(300.0, ts=120 * SECOND)
     assert only(answer, Cancel).order_id == leaving.order_id
     again = only(made.core.step(OrderCancelled(made.core.last_ts + 30 * SECOND, leaving.order_id)), Submit)
     assert (again.side, again.quantity) == ("sell", 300.0)
