@@ -40,12 +40,17 @@ class Meetings:
                 self._note(fault, TWINS[ticket.stage] if other else order.state)
 
     def at_venue(self, fault: str, at_venue: VenueOrder) -> None:
-        """The venue did something to an order; to the other one of a protection that is full, where there are two."""
+        """The venue did something to an order; to the other one of a protection that is over, where there are two.
+
+        A replaced one that was cancelled there may still fill late, after the one that came for it was filled or thrown
+        out: it is met where it is at the venue. What the venue threw out itself stays that."""
         order = self._orders().get(at_venue.key)
         if order is not None and self._weather.has(fault):
             state = order.state
             if state is State.FILLED:
                 state = AT_VENUE.get(at_venue.status, State.WORKING)
+            elif state is State.REJECTED:
+                state = AT_VENUE.get(at_venue.status, state)
             self._note(fault, state)
 
     def _note(self, fault: str, state: State) -> None:
