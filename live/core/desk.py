@@ -239,8 +239,10 @@ class Desk:
         return done or [Alert(event.ts, "critical", "order.quarantined", text)]
 
     def refused(self, event: OrderRefused) -> list[Command]:
-        """The broker will not have it, or no longer."""
-        commands = self.ended(event, State.REJECTED if event.late else State.REFUSED)
+        """The broker will not have it, or no longer: a desk that has restarted may not know that it had taken it."""
+        order = self.orders.get(event.order_id)
+        taken = event.late or (order is not None and order.state in (State.ACKED, State.WORKING, State.PARTIAL))
+        commands = self.ended(event, State.REJECTED if taken else State.REFUSED)
         text = f"order {event.order_id} was refused: {event.reason}"
         return [Alert(event.ts, "warning", "order.refused", text), *commands]
 

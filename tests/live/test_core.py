@@ -157,6 +157,18 @@ def test_a_refused_entry_frees_its_symbol_and_the_next_try_has_another_key(core_
     assert again.order_id != submit.order_id
 
 
+@pytest.mark.parametrize("working", [False, True])
+def test_the_refusal_of_an_order_that_was_taken_ends_it_though_the_desk_has_forgotten_that(core_of, rows, working):
+    core = core_of()
+    first, second = rows(quiet(100.0, BUY, 2))
+    submit = only(core.step(first), Submit)
+    core.step(OrderSent(61 * SECOND, submit.order_id))
+    core.step(OrderAccepted(61 * SECOND, submit.order_id, working=working))
+    core.step(OrderRefused(62 * SECOND, submit.order_id, "halted", late=False))  # as after a restart
+    assert core.orders[submit.order_id].state is State.REJECTED
+    assert only(core.step(second), Submit).order_id != submit.order_id
+
+
 def test_an_unknown_order_blocks_its_symbol_until_evidence_comes(core_of, rows):
     core = core_of()
     one, two, three = rows(quiet(100.0, BUY, 3))
